@@ -1,0 +1,1 @@
+"""Data-science projects on Azure Machine Learning, orchestrated by Dagster."""
