@@ -1,0 +1,223 @@
+"""A YAML file with the line of everything in it, and its mistakes as problems.
+
+YAML 1.1, as PyYAML and therefore the official loader read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mlops_dagster.errors import InvalidDocument, Problem, suggest
+
+Loc = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_DEPTH = 100
+_MAX_PARTS = 100_000
+
+
+@dataclass(frozen=True)
+class Document:
+    """The content of a YAML file and where each part of it stands.
+
+    Attributes:
+        path: absolute.
+        data: mappings, lists and scalars.
+        lines: line (from 1) of each key or item, by its path from the root.
+    """
+
+    path: Path
+    data: Any
+    lines: Mapping[Loc, int]
+
+    def line(self, loc: Loc) -> int:
+        """The line of ``loc``, or of the nearest thing around it that the file has."""
+        for end in range(len(loc), -1, -1):
+            if loc[:end] in self.lines:
+                return self.lines[loc[:end]]
+        return 1
+
+    def problem(self, loc: Loc, message: str, remedy: str = "") -> Problem:
+        """A mistake at ``loc`` of this file."""
+        return Problem(self.path, self.line(loc), _dotted(loc), message, remedy)
+
+
+def read_document(path: Path) -> Document:
+    """Read one YAML file whose root is a mapping.
+
+    Raises InvalidDocument where the file is missing, is not UTF-8, is not YAML, says a key twice
+    or is not a mapping.
+    """
+    path = path.absolute()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        remedy = "Check the path." if path.parent.is_dir() else f"No folder {path.parent}."
+        raise InvalidDocument([Problem(path, 0, "", "There is no such file.", remedy)]) from None
+    except IsADirectoryError:
+        message = "This is a folder; a YAML file is expected."
+        raise InvalidDocument([Problem(path, 0, "", message)]) from None
+    except UnicodeDecodeError as error:
+        message = f"This is not a UTF-8 text file (byte {error.start})."
+        raise InvalidDocument([Problem(path, 0, "", message)]) from None
+    except OSError as error:
+        message = f"The file cannot be read: {error.strerror}."
+        raise InvalidDocument([Problem(path, 0, "", message)]) from None
+    root, data = _parsed(path, text)
+    lines: dict[Loc, int] = {}
+    repeated: list[Problem] = []
+    if root is not None:
+        _index(path, root, lines, repeated)
+    if repeated:
+        raise InvalidDocument(repeated)
+    if not isinstance(data, dict):
+        found = "empty" if data is None else f"a {_kind(data)}"
+        message = f"The file is {found}; a mapping of fields is expected."
+        raise InvalidDocument([Problem(path, 1, "", message)])
+    return Document(path, data, lines)
+
+
+def validated(model: type[Model], document: Document, data: Any, loc: Loc = ()) -> Model:
+    """Make ``model`` of the part of the document at ``loc``; all its mistakes are told at once.
+
+    Raises InvalidDocument.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidDocument(
+            _problem(model, document, loc, detail)
+            for detail in error.errors(include_url=False)
+        ) from None
+
+
+def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: ErrorDetails) -> Problem:
+    where = loc + tuple(part for part in detail["loc"])
+    found = detail["input"]
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        known = _fields_at(model, detail["loc"][:-1])
+        remedy = suggest(str(detail["loc"][-1]), known) or "Remove it."
+        return document.problem(where, "There is no such field.", remedy)
+    if kind == "missing":
+        return document.problem(where, "This field is required.", "Add it.")
+    if kind in ("value_error", "assertion_error"):
+        return document.problem(where, detail["msg"].partition(", ")[2] or detail["msg"])
+    message = detail["msg"].replace("Input should be", "expected")
+    return document.problem(where, f"Found {_shown(found)}; {message}.")
+
+
+def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The names of the fields that the model has at ``loc``, as far as annotations tell."""
+    current: Any = model
+    for part in loc:
+        fields = getattr(current, "model_fields", {})
+        annotation = fields[part].annotation if part in fields else None
+        current = _model_in(annotation) if annotation is not None else current
+    fields = getattr(current, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _parsed(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    """The node tree, which knows lines, and the data that it stands for."""
+    loader = None
+    try:
+        _refuse_monsters(path, text)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise InvalidDocument([_syntax_problem(path, error)]) from None
+    except (RecursionError, ValueError, OverflowError) as error:
+        message = f"This YAML cannot be read: {error}."
+        raise InvalidDocument([Problem(path, 0, "", message)]) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+def _refuse_monsters(path: Path, text: str) -> None:
+    """Refuse what would end the interpreter: libyaml composes nested nodes by recursion in C."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                message = f"This is nested more than {_MAX_DEPTH} levels deep."
+                line = event.start_mark.line + 1
+                raise InvalidDocument([Problem(path, line, "", message, "Flatten it.")])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _index(
+    path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Problem]
+) -> None:
+    """Note the line of everything below ``root``, aliases followed, and keys that stand twice."""
+    waiting: list[tuple[yaml.Node, Loc, tuple[int, ...]]] = [(root, (), ())]
+    while waiting:
+        node, loc, around = waiting.pop()
+        line = node.start_mark.line + 1
+        lines.setdefault(loc, line)
+        if id(node) in around:
+            message = "An alias here stands for something that it is itself a part of."
+            raise InvalidDocument([Problem(path, lines[loc], _dotted(loc), message, "Write it out.")])
+        if len(lines) > _MAX_PARTS:
+            message = f"With its aliases written out this has more than {_MAX_PARTS:,} parts."
+            raise InvalidDocument([Problem(path, line, _dotted(loc), message, "Split the file.")])
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                inner = (*loc, str(key.value))
+                if inner in lines and key.value != "<<":
+                    message = f"The key {key.value!r} stands here a second time."
+                    remedy = f"It first stands on line {lines[inner]}; keep one of them."
+                    at = key.start_mark.line + 1
+                    repeated.append(Problem(path, at, _dotted(inner), message, remedy))
+                    continue
+                lines[inner] = key.start_mark.line + 1
+                waiting.append((value, inner, (*around, id(node))))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [
+                (item, (*loc, position), (*around, id(node)))
+                for position, item in enumerate(node.value)
+            ]
+
+
+def _dotted(loc: Loc) -> str:
+    return ".".join(map(str, loc))
+
+
+def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark else 0
+    said = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Problem(path, line, "", f"This is not valid YAML: {said}.", "Check quotes and indents.")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "text", int: "number", float: "number", bool: "boolean"}.get(
+        type(value), type(value).__name__
+    )
