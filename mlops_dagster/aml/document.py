@@ -5,7 +5,9 @@ YAML 1.1, as PyYAML and therefore the official loader read it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,9 +96,70 @@ def validated(model: type[Model], document: Document, data: Any, loc: Loc = ()) 
         return model.model_validate(data)
     except ValidationError as error:
         raise InvalidDocument(
-            _problem(model, document, loc, detail)
-            for detail in error.errors(include_url=False)
+            _problem(model, document, loc, detail) for detail in error.errors(include_url=False)
         ) from None
+
+
+def is_file(path: Path | str) -> bool:
+    """Whether a file is there; a name that no file can have is no error."""
+    return os.path.isfile(path)  # noqa: PTH113  # Path.is_file raises for an overlong name
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a folder is there; a name that no folder can have is no error."""
+    return os.path.isdir(path)  # noqa: PTH112  # as above
+
+
+def shown(value: Any) -> str:
+    """A value for a message: its Python text, cut short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def overridden(document: Document, overrides: Mapping[str, Any]) -> Document:
+    """The document with fields replaced, as ``--set a.b.c=value`` asks.
+
+    A literal below ``inputs`` gives way to a mapping, so that ``inputs.x.path`` can be set. Raises
+    InvalidDocument where a field leads through something that is no mapping.
+    """
+    data = deepcopy(document.data)
+    problems: list[Problem] = []
+    for field, value in overrides.items():
+        *through, last = field.split(".")
+        here: Any = data
+        for depth, name in enumerate(through):
+            inside = here.get(name) if isinstance(here, dict) else _item(here, name)
+            if isinstance(here, dict) and (
+                inside is None or (depth and through[depth - 1] == "inputs" and _is_scalar(inside))
+            ):
+                inside = here[name] = {}
+            if not isinstance(inside, dict | list):
+                loc = tuple(through[: depth + 1])
+                message = f"--set {field}=... leads through what is no mapping."
+                problems.append(document.problem(loc, message, "Set the whole of it instead."))
+                break
+            here = inside
+        else:
+            if isinstance(here, dict):
+                here[last] = value
+            elif last.isdecimal() and int(last) < len(here):
+                here[int(last)] = value
+            else:
+                message = f"--set {field}=... names no item of this list."
+                problems.append(document.problem(tuple(through), message))
+    if problems:
+        raise InvalidDocument(problems)
+    return Document(document.path, data, document.lines)
+
+
+def _item(data: Any, name: str) -> Any:
+    if isinstance(data, list) and name.isdecimal() and int(name) < len(data):
+        return data[int(name)]
+    return None
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)
 
 
 def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: ErrorDetails) -> Problem:
@@ -112,21 +175,33 @@ def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: Error
     if kind in ("value_error", "assertion_error"):
         return document.problem(where, detail["msg"].partition(", ")[2] or detail["msg"])
     message = detail["msg"].replace("Input should be", "expected")
-    return document.problem(where, f"Found {_shown(found)}; {message}.")
+    return document.problem(where, f"Found {shown(found)}; {message}.")
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
     """The names of the fields that the model has at ``loc``, as far as annotations tell."""
     current: Any = model
     for part in loc:
-        fields = getattr(current, "model_fields", {})
-        annotation = fields[part].annotation if part in fields else None
-        current = _model_in(annotation) if annotation is not None else current
-    fields = getattr(current, "model_fields", {})
+        current = _inside(current, part)
+    found = _model_in(current)
+    fields = found.model_fields if found is not None else {}
     return [field.alias or name for name, field in fields.items()]
 
 
-def _model_in(annotation: Any) -> Any:
+def _inside(annotation: Any, part: str | int) -> Any:
+    """What an annotation says of one of its fields, values or items."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        named = {field.alias or name: field for name, field in fields.items()}
+        return named[str(part)].annotation if part in named else None
+    arguments: tuple[Any, ...] = getattr(annotation, "__args__", ())
+    if getattr(annotation, "__origin__", None) in (dict, list, tuple, set, frozenset):
+        return arguments[1] if annotation.__origin__ is dict else arguments[0]
+    found = (_inside(argument, part) for argument in arguments)
+    return next((each for each in found if each is not None), None)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
@@ -162,15 +237,13 @@ def _refuse_monsters(path: Path, text: str) -> None:
             depth += 1
             if depth > _MAX_DEPTH:
                 message = f"This is nested more than {_MAX_DEPTH} levels deep."
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 0
                 raise InvalidDocument([Problem(path, line, "", message, "Flatten it.")])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
-def _index(
-    path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Problem]
-) -> None:
+def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Problem]) -> None:
     """Note the line of everything below ``root``, aliases followed, and keys that stand twice."""
     waiting: list[tuple[yaml.Node, Loc, tuple[int, ...]]] = [(root, (), ())]
     while waiting:
@@ -179,7 +252,9 @@ def _index(
         lines.setdefault(loc, line)
         if id(node) in around:
             message = "An alias here stands for something that it is itself a part of."
-            raise InvalidDocument([Problem(path, lines[loc], _dotted(loc), message, "Write it out.")])
+            raise InvalidDocument(
+                [Problem(path, lines[loc], _dotted(loc), message, "Write it out.")]
+            )
         if len(lines) > _MAX_PARTS:
             message = f"With its aliases written out this has more than {_MAX_PARTS:,} parts."
             raise InvalidDocument([Problem(path, line, _dotted(loc), message, "Split the file.")])
@@ -210,11 +285,6 @@ def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
     line = mark.line + 1 if mark else 0
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
     return Problem(path, line, "", f"This is not valid YAML: {said}.", "Check quotes and indents.")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _kind(value: Any) -> str:

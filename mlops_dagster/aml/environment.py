@@ -12,9 +12,9 @@ from mlops_dagster.aml.values import Value
 
 
 class BuildContext(Value):
-    """A Docker build context: a folder on this machine and the Dockerfile in it."""
+    """A Docker build context: an absolute folder here, or a URL, and the Dockerfile in it."""
 
-    path: Path
+    path: str
     dockerfile_path: str = "Dockerfile"
 
 

@@ -12,9 +12,6 @@ from mlops_dagster.aml.values import Value
 
 Scalar = str | int | float | bool
 
-DataType = Literal[
-    "uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"
-]
 InputType = Literal[
     "uri_file",
     "uri_folder",
@@ -60,9 +57,9 @@ class InputSpec(Value):
 
 
 class OutputSpec(Value):
-    """An output that a component declares; always data or a model."""
+    """An output that a component declares: data, a model, or a literal that steers a loop."""
 
-    type: DataType = "uri_folder"
+    type: InputType = "uri_folder"
     description: str = ""
     mode: OutputMode | None = None
 
@@ -98,9 +95,14 @@ class OutputValue(Value):
         version: of that name; None for the next.
     """
 
-    type: DataType | None = None
+    type: InputType | None = None
     path: str | None = None
     mode: OutputMode | None = None
     name: str | None = None
     version: str | None = None
     description: str = ""
+
+
+def literal_text(value: Scalar) -> str:
+    """A literal as it stands in a command: the text that Azure ML sends (``True``, ``0.1``)."""
+    return value if isinstance(value, str) else str(value)

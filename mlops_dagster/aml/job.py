@@ -38,15 +38,15 @@ class Distribution(Value):
 
     type: Literal["pytorch", "mpi", "tensorflow", "ray"]
     process_count_per_instance: int | str | None = None
-    worker_count: int | None = None
-    parameter_server_count: int | None = None
+    worker_count: int | str | None = None
+    parameter_server_count: int | str | None = None
     settings: dict[str, Any] = {}
 
 
 class Limits(Value):
-    """Bounds of a command job; ``timeout`` in seconds."""
+    """Bounds of a command job; ``timeout`` in seconds, or a binding that becomes them."""
 
-    timeout: int | None = None
+    timeout: int | str | None = None
 
 
 class RetrySettings(Value):
@@ -99,12 +99,14 @@ class CommandComponent(ComponentBase):
     """A shell command; its text may hold ``${{inputs.x}}``, ``${{outputs.y}}`` and ``$[[...]]``.
 
     ``code`` is an absolute folder or file on this machine, or a reference to registered or remote
-    code; None for a job that brings none.
+    code; None for a job that brings none. ``additional_includes`` are absolute paths of files and
+    folders that are laid beside it.
     """
 
     type: Literal["command"] = "command"
     command: str
     code: str | None = None
+    additional_includes: tuple[str, ...] = ()
     environment: Environment | None = None
     environment_variables: dict[str, str] = {}
     distribution: Distribution | None = None
@@ -174,10 +176,55 @@ class PipelineComponent(ComponentBase):
 
 class ComponentReference(ComponentBase):
     """A component that is registered elsewhere (``azureml:name:1``, ``azureml:name@latest``, a
-    registry's address); the workspace resolves it when the job is submitted."""
+    registry's address); the workspace resolves it when the job is submitted.
+    """
 
     type: Literal["reference"] = "reference"
     reference: str
+
+
+class IfElse(ComponentBase):
+    """Runs the steps of one block and leaves out those of the other.
+
+    Attributes:
+        condition: true, false, or a binding to a step's boolean output.
+        true_block, false_block: names of steps of the same pipeline.
+    """
+
+    type: Literal["if_else"] = "if_else"
+    condition: bool | str
+    true_block: tuple[str, ...] = ()
+    false_block: tuple[str, ...] = ()
+
+
+class DoWhile(ComponentBase):
+    """Runs a step again as long as one of its outputs is true.
+
+    Attributes:
+        body: a step of the same pipeline.
+        condition: the body's boolean output that asks for another round.
+        mapping: each of the body's outputs to the inputs that take it in the next round.
+    """
+
+    type: Literal["do_while"] = "do_while"
+    body: str
+    condition: str
+    mapping: dict[str, tuple[str, ...]] = {}
+    max_iteration_count: int
+
+
+class ParallelFor(ComponentBase):
+    """Runs a step once for each item.
+
+    Attributes:
+        body: a step of the same pipeline.
+        items: what each run is given, by a name or in order; a binding where a step decides.
+    """
+
+    type: Literal["parallel_for"] = "parallel_for"
+    body: str
+    items: dict[str, dict[str, InputValue]] | tuple[dict[str, InputValue], ...] | str
+    max_concurrency: int | None = None
 
 
 class UnsupportedComponent(ComponentBase):
@@ -194,6 +241,9 @@ Component = Annotated[
     | SparkComponent
     | PipelineComponent
     | ComponentReference
+    | IfElse
+    | DoWhile
+    | ParallelFor
     | UnsupportedComponent,
     Field(discriminator="type"),
 ]
@@ -255,6 +305,8 @@ class Step(Value):
     identity: dict[str, Any] | None = None
     queue_settings: dict[str, Any] | None = None
     services: dict[str, dict[str, Any]] = {}
+    tags: dict[str, str | None] = {}
+    properties: dict[str, str | None] = {}
 
 
 class Job(Value):

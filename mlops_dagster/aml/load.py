@@ -1,0 +1,187 @@
+"""The loaders: one Azure ML YAML file in, one value out, or every mistake at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedule
+from mlops_dagster.aml.document import overridden, read_document
+from mlops_dagster.aml.environment import Environment
+from mlops_dagster.aml.job import Component, Job
+from mlops_dagster.aml.part import Part, Reading
+from mlops_dagster.aml.read.assets import (
+    COMPUTE_TYPES,
+    read_compute_asset,
+    read_data,
+    read_environment_asset,
+    read_model,
+)
+from mlops_dagster.aml.read.component import read_component
+from mlops_dagster.aml.read.job import read_job
+from mlops_dagster.aml.read.schedule import read_schedule
+from mlops_dagster.errors import InvalidDocument, Problem
+
+Loaded = TypeVar("Loaded")
+NO_OVERRIDES: Mapping[str, Any] = {}
+
+
+def load_job(path: Path, *, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Job:
+    """Read a job: a command, pipeline, sweep or Spark job, with all files that it names.
+
+    Args:
+        path: the YAML file; relative paths in it, and in the files that it names, become absolute.
+        overrides: dotted field to value, put into the document before it is read
+            (``--set inputs.rate=0.1``).
+
+    A kind of job that only Azure runs (AutoML ...) is loaded as an ``UnsupportedComponent``.
+    Raises InvalidDocument with every mistake in all the files.
+    """
+    return _load(path, read_job, overrides)
+
+
+def load_component(path: Path) -> Component:
+    """Read a component file. Raises InvalidDocument with every mistake in all its files."""
+    return cast("Component", _load(path, _named_component))
+
+
+def load_data(path: Path) -> DataAsset:
+    """Read a data asset. Raises InvalidDocument."""
+    return _load(path, read_data)
+
+
+def load_model(path: Path) -> ModelAsset:
+    """Read a model. Raises InvalidDocument."""
+    return _load(path, read_model)
+
+
+def load_environment(path: Path) -> Environment:
+    """Read an environment, with its conda file. Raises InvalidDocument."""
+    return _load(path, read_environment_asset)
+
+
+def load_compute(path: Path) -> ComputeAsset:
+    """Read a compute target of any type. Raises InvalidDocument."""
+    return _load(path, read_compute_asset)
+
+
+def load_schedule(path: Path) -> Schedule:
+    """Read a schedule, with the job that it runs. Raises InvalidDocument."""
+    return _load(path, read_schedule)
+
+
+def check(path: Path) -> list[Problem]:
+    """Every mistake in an Azure ML YAML file of any kind; which kind it is, its fields tell.
+
+    Endpoints, deployments and datastores are only read as YAML.
+    """
+    try:
+        kind = kind_of(path)
+        if kind in _LOADERS:
+            _LOADERS[kind](path)
+    except InvalidDocument as error:
+        return list(error.problems)
+    return []
+
+
+def kind_of(path: Path) -> str:
+    """``job``, ``component``, ``data``, ``model``, ``environment``, ``compute``, ``schedule``,
+    or ``other``.
+
+    By the ``$schema`` where there is one, else by the fields. Raises InvalidDocument.
+    """
+    data = read_document(path).data
+    schema = str(data.get("$schema", "")).rpartition("/")[2].lower()
+    for mark, kind in _SCHEMAS.items():
+        if mark in schema:
+            return kind
+    return _kind_by_fields(data)
+
+
+_SCHEMAS = {
+    "deployment": "other",
+    "endpoint": "other",
+    "workspace": "other",
+    "registry": "other",
+    "connection": "other",
+    "schedule": "schedule",
+    "component": "component",
+    "job": "job",
+    "environment": "environment",
+    "compute": "compute",
+    "datastore": "other",
+    "model": "model",
+    "data.": "data",
+}
+
+
+def _kind_by_fields(data: dict[Any, Any]) -> str:
+    kind = data.get("type")
+    if "trigger" in data and "create_job" in data:
+        return "schedule"
+    if isinstance(kind, str) and kind.lower() in COMPUTE_TYPES:
+        return "compute"
+    if kind in ("uri_file", "uri_folder", "mltable"):
+        return "data"
+    if kind in ("custom_model", "mlflow_model", "triton_model"):
+        return "model"
+    if _NOT_OURS & data.keys():
+        return "other"
+    if {"conda_file", "image", "build"} & data.keys() and not {"command", "task"} & data.keys():
+        return "environment"
+    if {"command", "jobs", "trial", "task", "entry", "component", "environment"} & data.keys():
+        return "component" if _declares(data) else "job"
+    return "other"
+
+
+# Fields of endpoints, deployments, datastores and conda specifications.
+_NOT_OURS = {
+    "endpoint_name", "auth_mode", "account_name", "dependencies", "code_configuration",
+    "instance_type", "scoring_script", "traffic", "model", "scale_settings",
+}  # fmt: skip
+
+
+def _declares(data: dict[Any, Any]) -> bool:
+    """Whether a document without ``$schema`` is a component: its inputs have no values."""
+    if {"compute", "experiment_name", "settings", "trial", "component"} & data.keys():
+        return False
+    inputs = data.get("inputs")
+    entries = list(inputs.values()) if isinstance(inputs, dict) else []
+    if entries:
+        return all(
+            isinstance(entry, dict) and "type" in entry and not {"path", "value"} & entry.keys()
+            for entry in entries
+        )
+    return "name" in data and bool({"version", "is_deterministic"} & data.keys())
+
+
+def _named_component(part: Part) -> Component | None:
+    return read_component(part, source=part.document.path, named=True)
+
+
+def _load(
+    path: Path,
+    read: Callable[[Part], Loaded | None],
+    overrides: Mapping[str, Any] = NO_OVERRIDES,
+) -> Loaded:
+    reading = Reading()
+    document = reading.document(Path(os.path.abspath(path)))  # noqa: PTH100  # folds `..` by name
+    if document is None:
+        return reading.finish(None)
+    if overrides:
+        document = overridden(document, overrides)
+    reading.opened.append(document.path)
+    return reading.finish(read(Part.root(document, reading)))
+
+
+_LOADERS: dict[str, Callable[[Path], object]] = {
+    "job": load_job,
+    "component": load_component,
+    "data": load_data,
+    "model": load_model,
+    "environment": load_environment,
+    "compute": load_compute,
+    "schedule": load_schedule,
+}

@@ -1,0 +1,94 @@
+"""Literals: whether a scalar fits the type that is declared for it, and what it then becomes."""
+
+from __future__ import annotations
+
+import math
+
+from mlops_dagster.aml.bindings import bindings
+from mlops_dagster.aml.document import shown
+from mlops_dagster.aml.io import InputSpec, InputType, Scalar
+from mlops_dagster.aml.part import Part
+
+
+def type_of(value: Scalar) -> InputType:
+    """The literal type that a YAML scalar has by itself."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    return "number" if isinstance(value, float) else "string"
+
+
+def coerced(value: Scalar, type: InputType) -> Scalar:
+    """``value`` as the declared literal type, read as Azure ML reads it (``"3"`` is an integer).
+
+    Raises ValueError where it does not fit; its text says what was expected.
+    """
+    match type:
+        case "string":
+            return value if isinstance(value, str) else str(value)
+        case "boolean":
+            if isinstance(value, bool):
+                return value
+            if str(value).strip().lower() in ("true", "false"):
+                return str(value).strip().lower() == "true"
+            raise ValueError("true or false")
+        case "integer":
+            return _whole(value)
+        case "number":
+            return _number(value)
+        case _:
+            raise ValueError("data")
+
+
+def fitted(part: Part, value: Scalar, spec: InputSpec) -> Scalar | None:
+    """The literal as its declaration wants it; None, with the mistake noted, where it cannot be."""
+    if isinstance(value, str) and bindings(value):
+        return value
+    try:
+        found = coerced(value, spec.type)
+    except ValueError as error:
+        part.problem(
+            f"Found {shown(value)}; expected {error}, for the input is declared {spec.type}."
+        )
+        return None
+    if spec.enum and str(found) not in {str(allowed) for allowed in spec.enum}:
+        allowed = ", ".join(str(value) for value in spec.enum)
+        part.problem(f"Found {shown(value)}; expected one of {allowed}.")
+        return None
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        low = -math.inf if spec.min is None else spec.min
+        high = math.inf if spec.max is None else spec.max
+        if not low <= found <= high:
+            part.problem(f"Found {shown(value)}; expected {_range(spec)}.")
+            return None
+    return found
+
+
+def _range(spec: InputSpec) -> str:
+    if spec.min is None:
+        return f"at most {spec.max:g}"
+    if spec.max is None:
+        return f"at least {spec.min:g}"
+    return f"between {spec.min:g} and {spec.max:g}"
+
+
+def _whole(value: Scalar) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    try:
+        number = _number(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number != int(number):
+        raise ValueError("a whole number")
+    return int(number)
+
+
+def _number(value: Scalar) -> float:
+    try:
+        if not isinstance(value, bool):
+            return value if isinstance(value, int) else float(value)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("a number")

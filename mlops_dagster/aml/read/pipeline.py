@@ -1,0 +1,102 @@
+"""Pipelines: steps, the settings they share, and how they feed one another.
+
+Source: learn.microsoft.com/azure/machine-learning/reference-yaml-job-pipeline
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+from mlops_dagster.aml.document import shown
+from mlops_dagster.aml.graph import cycle, dependencies
+from mlops_dagster.aml.job import ParallelFor, PipelineComponent, PipelineSettings
+from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.read.command import read_compute
+from mlops_dagster.aml.read.step import finish, read_draft
+from mlops_dagster.aml.read.wiring import Scope
+
+FIELDS = ("jobs", "settings", "compute")
+_STEP_NAME = re.compile(r"[a-z_][a-z\d_]*")
+
+
+def read_steps(
+    part: Part, common: dict[str, Any], *, loose: frozenset[str] = frozenset()
+) -> PipelineComponent:
+    """A pipeline, with the fields that every component has in ``common``.
+
+    Args:
+        loose: inputs of the pipeline whose type is settled by the step that takes them.
+    """
+    settings = read_settings(part.at("settings"))
+    jobs = part.at("jobs")
+    if not jobs.given or jobs.data == {}:
+        part.problem("The pipeline has no steps.", "Name them under `jobs:`.")
+    outputs = common["outputs"]
+    named = {name: entry for name, entry in jobs.entries() if _named_well(entry, name)}
+    drafts = {name: read_draft(entry, name, named, outputs) for name, entry in named.items()}
+    read = {name: draft for name, draft in drafts.items() if draft is not None}
+    scope = Scope(
+        inputs=common["inputs"],
+        outputs=outputs,
+        steps={name: draft.produced if draft else None for name, draft in drafts.items()},
+        loose=loose,
+    )
+    looped = {
+        draft.component.body for draft in read.values() if isinstance(draft.component, ParallelFor)
+    }
+    steps = {name: finish(draft, scope, looped=name in looped) for name, draft in read.items()}
+    pipeline = PipelineComponent(**common, jobs=steps, settings=settings)
+    _check_cycle(jobs, pipeline)
+    return pipeline
+
+
+def read_settings(part: Part) -> PipelineSettings:
+    """What all steps share."""
+    if not part.is_mapping():
+        return PipelineSettings()
+    part.fields(
+        ("default_compute", "default_datastore", "continue_on_step_failure", "force_rerun",
+         "continue_run_on_failed_optional_input", "on_init", "on_finalize", "default_compute_target",
+         "skip_validation", "component_skip_validation"),
+        closed=False,
+    )  # fmt: skip
+    for name in ("default_compute", "default_datastore"):
+        text = part.text(name)
+        if text is not None and not text.startswith(("azureml:", "${{")) and text != "serverless":
+            part.at(name).problem(f"Found {shown(text)}.", f"Write azureml:{text}.")
+    datastore = part.text("default_datastore")
+    return PipelineSettings(
+        default_compute=read_compute(part.at("default_compute")),
+        default_datastore=read_compute(part.at("default_datastore")) if datastore else None,
+        continue_on_step_failure=part.boolean("continue_on_step_failure", default=True),
+        force_rerun=part.boolean("force_rerun", default=False),
+        continue_run_on_failed_optional_input=part.boolean(
+            "continue_run_on_failed_optional_input", default=True
+        ),
+    )
+
+
+def _named_well(entry: Part, name: str) -> bool:
+    if _STEP_NAME.fullmatch(name):
+        return True
+    better = re.sub(r"[^a-z\d_]", "_", name.lower()).lstrip("0123456789") or "step"
+    remedy = f"Use lower-case letters, digits and underscores, such as {better!r}."
+    entry.problem(f"{shown(name)} cannot be the name of a step.", remedy)
+    return False
+
+
+def _check_cycle(jobs: Part, pipeline: PipelineComponent) -> None:
+    waits = dependencies(pipeline)
+    for name in waits:
+        waits[name].pop(name, None)  # a step's own output is told of where it is bound
+    found = cycle(waits)
+    if not found:
+        return
+    reasons = [waits[later][earlier] for earlier, later in pairwise(found)]
+    start = jobs.at(found[0])
+    start.problem(
+        f"Steps wait for each other: {' -> '.join(found)} ({'; '.join(reasons)}).",
+        "Take one of these bindings away.",
+    )
