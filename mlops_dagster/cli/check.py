@@ -1,0 +1,171 @@
+"""`mlops check`: every mistake in Azure ML YAML and project.yaml, before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlops_dagster.cli.output import Format, Output, note, print_json, visible
+from mlops_dagster.cli.session import PROJECT_FILE, session
+from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound, Problem
+
+# Folders that hold what others wrote or what a machine made.
+_LEFT_OUT = frozenset({".git", ".mlops", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
+_SUFFIXES = (".yml", ".yaml")
+
+# What tells an Azure ML file that names no $schema from the YAML of other tools.
+_JOBS = {"command", "pipeline", "sweep", "parallel", "spark", "automl", "import", "finetuning"}
+_ASSETS = {"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"}
+_COMPUTE = {"amlcompute", "computeinstance", "synapsespark", "virtualmachine", "kubernetes"}
+_TYPES = _JOBS | _ASSETS | _COMPUTE | {"data_transfer"}
+_TYPE = re.compile(r"^type:\s*[\"']?(\w+)", re.MULTILINE)
+_SHAPES = ({"trial", "search_space"}, {"create_job", "trigger"}, {"command", "environment"})
+
+
+def check(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH...", help="Files and folders; by default the current folder."),
+    ] = None,
+    official: Annotated[
+        bool,
+        typer.Option("--official", help="Ask Azure ML's own loader as well (needs azure-ai-ml)."),
+    ] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Check Azure ML YAML and project.yaml.
+
+    Every mistake below the paths is printed with its file and line, and so is every place that
+    the workspace on this machine cannot run; the exit status is then 2.
+    """
+    files = list(_files(paths or [Path()]))
+    problems = [problem for file in files for problem in _problems(file)]
+    if session(context).chosen == "local":
+        problems += _places_for_azure_only(files, problems)
+    if official:
+        problems += _problems_of_official_loader(files, problems)
+    problems = list(dict.fromkeys(sorted(problems)))
+    if output is Format.JSON:
+        print_json(problems)
+    else:
+        for problem in problems:
+            print(visible(str(problem), lines=True))
+        note(_summary(files, problems))
+    if problems:
+        raise typer.Exit(2)
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    """The files that were named, and those in folders that are Azure ML's or a project's."""
+    for path in paths:
+        if not path.exists():
+            raise NotFound("file or folder", str(path), remedy="Check the path.")
+        if path.is_file():
+            yield path
+            continue
+        for file in _walk(path):
+            if file.name == PROJECT_FILE or _is_azure_ml(file):
+                yield file
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for item in sorted(folder.iterdir()):
+        if item.is_dir():
+            if item.name not in _LEFT_OUT and not item.is_symlink():
+                yield from _walk(item)
+        elif item.suffix in _SUFFIXES:
+            yield item
+
+
+def _is_azure_ml(file: Path) -> bool:
+    from mlops_dagster.aml.document import read_document
+
+    try:
+        data = read_document(file).data
+    except InvalidDocument:
+        # Templates of other tools are not YAML either; only a file that says so is Azure ML's.
+        return _says_so(file)
+    if "azuremlschemas" in str(data.get("$schema", "")):
+        return True
+    if "$schema" in data:
+        return False
+    return str(data.get("type")).lower() in _TYPES or any(shape <= data.keys() for shape in _SHAPES)
+
+
+def _says_so(file: Path) -> bool:
+    """Whether the text of a file that is no valid YAML names Azure ML's schema or a type of it."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return "azuremlschemas" in text or any(found in _TYPES for found in _TYPE.findall(text))
+
+
+def _problems(file: Path) -> list[Problem]:
+    try:
+        if file.name == PROJECT_FILE:
+            from mlops_dagster.project import read_project
+
+            read_project(file.parent)
+            return []
+        from mlops_dagster.aml import check as problems_of
+
+        return problems_of(file)
+    except InvalidDocument as error:
+        return list(error.problems)
+
+
+def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[Problem]:
+    """What cannot run here, of the jobs, components and schedules without a mistake."""
+    from mlops_dagster.aml import kind_of, load_component, load_job, load_schedule
+    from mlops_dagster.workspace.local.azure_only import refused
+
+    wrong = {problem.file.absolute() for problem in problems}
+    found: list[Problem] = []
+    for file in files:
+        if file.name == PROJECT_FILE or file.absolute() in wrong:
+            continue
+        match kind_of(file):
+            case "job":
+                found += refused(load_job(file))
+            case "component":
+                found += refused(load_component(file))
+            case "schedule" if (job := load_schedule(file).job) is not None:
+                found += refused(job)
+            case _:
+                pass
+    return found
+
+
+def _summary(files: list[Path], problems: list[Problem]) -> str:
+    looked_at = f"{len(files)} file{'' if len(files) == 1 else 's'} checked"
+    if not files:
+        return "There is no Azure ML YAML here."
+    if not problems:
+        return f"{looked_at}: no mistake found."
+    wrong = len({problem.file for problem in problems})
+    mistakes = f"{len(problems)} mistake{'' if len(problems) == 1 else 's'}"
+    return f"{looked_at}: {mistakes} in {wrong} file{'' if wrong == 1 else 's'}."
+
+
+def _problems_of_official_loader(files: list[Path], ours: list[Problem]) -> list[Problem]:
+    """What Azure ML's own loader says of the files in which nothing was found before."""
+    from mlops_dagster.cli.official import is_installed, official_problems
+
+    if not is_installed():
+        raise InvalidRequest(
+            "Azure ML's own loader is not installed.",
+            remedy="Install it: pip install 'mlops_dagster[azure]'",
+        )
+    wrong = {problem.file.absolute() for problem in ours}
+    return [
+        problem
+        for file in files
+        if file.name != PROJECT_FILE and file.absolute() not in wrong
+        for problem in official_problems(file)
+    ]

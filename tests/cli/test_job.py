@@ -1,0 +1,300 @@
+"""`mlops job` on the local workspace, in a directory with nothing but a YAML file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlops_dagster.workspace import connect
+from mlops_dagster.workspace.ports import JobRecord, JobStatus
+
+from .conftest import Mlops, program_path
+
+WriteJob = Callable[..., Path]
+
+PIPELINE = """\
+type: pipeline
+display_name: two steps
+jobs:
+  first:
+    type: command
+    environment: {image: 'python:3.11'}
+    command: echo one; echo made > ${{outputs.file}}
+    outputs:
+      file: {type: uri_file}
+  second:
+    type: command
+    environment: {image: 'python:3.11'}
+    command: {command}
+    inputs:
+      file: {type: uri_file, path: '${{parent.jobs.first.outputs.file}}'}
+"""
+
+
+@pytest.fixture
+def pipeline(here: Path) -> Callable[[str], Path]:
+    """Writes a pipeline of two steps, the second with the given command."""
+
+    def write(command: str) -> Path:
+        file = here / "pipeline.yml"
+        file.write_text(PIPELINE.replace("{command}", json.dumps(command)), encoding="utf-8")
+        return file
+
+    return write
+
+
+def test_a_job_runs_in_an_empty_directory(program: Mlops, write_job: WriteJob) -> None:
+    ran = program("job", "run", write_job("echo hello; echo there >&2"))
+    assert ran.status == 0, ran.err
+    assert ran.out.splitlines() == ["hello", "there"]
+    assert "completed" in ran.err
+
+
+def test_a_pipelines_lines_bear_its_steps_names(
+    mlops: Mlops, pipeline: Callable[[str], Path]
+) -> None:
+    ran = mlops("job", "run", pipeline("cat ${{inputs.file}}"))
+    assert ran.status == 0, ran.err
+    assert "first | one" in ran.out.splitlines()
+    assert "second | made" in ran.out.splitlines()
+
+
+def test_a_failed_job_ends_with_status_1_and_the_end_of_its_log(
+    program: Mlops, write_job: WriteJob
+) -> None:
+    ran = program("job", "run", write_job("seq 100; echo no such table; exit 3"))
+    assert ran.status == 1
+    assert "Failed" in ran.err
+    assert "no such table" in ran.err
+    assert "\n3\n" not in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_failed_pipeline_names_the_step_and_ends_with_its_log(
+    mlops: Mlops, pipeline: Callable[[str], Path]
+) -> None:
+    ran = mlops("job", "run", pipeline("echo no such column; exit 4"))
+    assert ran.status == 1
+    assert "second" in ran.err
+    assert "no such column" in ran.err
+
+
+def test_set_changes_an_input_and_is_never_more_than_data(
+    mlops: Mlops, here: Path, write_job: WriteJob
+) -> None:
+    text = "$(touch owned); `touch owned` ${HOME} '\" [red]"
+    job = write_job('echo "${{inputs.text}}"', more="inputs:\n  text: nothing\n")
+    ran = mlops("job", "run", job, "--set", f"inputs.text={text}")
+    assert ran.status == 0, ran.err
+    assert ran.out.splitlines() == [text]
+    assert not list(here.rglob("owned"))
+
+
+def test_as_json_stdout_holds_the_record_alone(mlops: Mlops, write_job: WriteJob) -> None:
+    ran = mlops("job", "run", write_job("echo hello"), "--name", "one", "-o", "json")
+    record = ran.json()
+    assert list(record) == [field.name for field in fields(JobRecord)]
+    assert (record["name"], record["status"]) == ("one", "Completed")
+    assert "hello" in ran.err
+
+
+def test_create_returns_at_once_and_stream_follows(mlops: Mlops, write_job: WriteJob) -> None:
+    job = write_job("echo before; sleep 1; echo after")
+    created = mlops("job", "create", "-f", job, "--name", "slow", "--experiment-name", "mine")
+    assert (created.status, created.out) == (0, "slow\n")
+    assert mlops("job", "show", "slow", "-o", "json").json()["experiment"] == "mine"
+    followed = mlops("job", "stream", "slow")
+    assert (followed.status, followed.out) == (0, "before\nafter\n")
+    assert mlops("job", "logs", "slow").out == "before\nafter\n"
+    assert mlops("job", "logs", "slow", "--tail", "1").out == "after\n"
+    assert mlops("job", "logs", "slow", "--follow").out == "before\nafter\n"
+    assert mlops("job", "logs", "slow", "--follow", "--tail", "1").status == 2
+    as_json = [
+        json.loads(line) for line in mlops("job", "logs", "slow", "-o", "json").out.splitlines()
+    ]
+    assert as_json[0] == {"job": "slow", "step": "", "text": "before"}
+
+
+def test_the_same_name_is_run_once(mlops: Mlops, here: Path, write_job: WriteJob) -> None:
+    job = write_job(f"echo ran >> {here}/runs")
+    for _ in range(2):
+        assert mlops("job", "run", job, "--name", "once").status == 0
+    assert (here / "runs").read_text() == "ran\n"
+
+
+def test_reuse_takes_over_what_an_equal_job_made(
+    mlops: Mlops, here: Path, pipeline: Callable[[str], Path]
+) -> None:
+    job = pipeline(f"echo ran >> {here}/runs")
+    mlops("job", "run", job, "--name", "a")
+    again = mlops("job", "run", job, "--name", "b")
+    assert "2 of 2 steps were reused" in again.err
+    assert (here / "runs").read_text() == "ran\n"
+    assert mlops("job", "run", job, "--name", "c", "--no-reuse").status == 0
+    assert (here / "runs").read_text() == "ran\nran\n"
+
+
+def test_a_standing_job_is_reused_only_on_request(
+    mlops: Mlops, here: Path, write_job: WriteJob
+) -> None:
+    job = write_job(f"echo ran >> {here}/runs")
+    for options in ([], [], ["--reuse"]):
+        assert mlops("job", "run", job, *options).status == 0
+    assert (here / "runs").read_text() == "ran\nran\n"
+
+
+def test_list_shows_the_newest_first_and_steps_as_a_tree(
+    mlops: Mlops, write_job: WriteJob, pipeline: Callable[[str], Path]
+) -> None:
+    mlops("job", "run", write_job("true"), "--name", "old", "--experiment-name", "e1")
+    mlops("job", "run", pipeline("true"), "--name", "new", "--experiment-name", "e2")
+    listed = mlops("job", "list", "-o", "json").json()
+    assert [job["name"] for job in listed] == ["new", "old"]
+    assert [job["name"] for job in mlops("job", "list", "--limit", "1", "-o", "json").json()] == [
+        "new"
+    ]
+    only = mlops("job", "list", "--experiment", "e1", "-o", "json").json()
+    assert [job["name"] for job in only] == ["old"]
+    tree = mlops("job", "list", "--tree", "-o", "json").json()
+    assert [step["step"] for step in tree[0]["steps"]] == ["first", "second"]
+    steps = mlops("job", "list", "--parent", "new", "-o", "json").json()
+    assert {step["step"] for step in steps} == {"first", "second"}
+    table = mlops("job", "list", "--tree").out.splitlines()
+    assert table[0].split()[:3] == ["name", "status", "type"]
+    assert table[1].startswith("new ")
+    assert table[2].startswith("  first (")
+    assert table[-1].startswith("old ")
+
+
+def test_download_copies_outputs_and_says_where(
+    mlops: Mlops, here: Path, write_job: WriteJob
+) -> None:
+    job = write_job(
+        "echo model > ${{outputs.model}}; echo other > ${{outputs.other}}",
+        more="outputs:\n  model: {type: uri_file}\n  other: {type: uri_file}\n",
+    )
+    mlops("job", "run", job, "--name", "maker")
+    one = mlops("job", "download", "maker", "--output-name", "model", "--to", "got", "-o", "json")
+    contents = [Path(path).read_text() for path in one.json() if Path(path).is_file()]
+    assert "model\n" in contents
+    assert "other\n" not in contents
+    assert mlops("job", "download", "maker").status == 0
+    assert {"model\n", "other\n"} <= {
+        p.read_text() for p in (here / "maker").rglob("*") if p.is_file()
+    }
+    refused = mlops("job", "download", "maker", "--output-name", "nothing")
+    assert refused.status == 2
+    assert "nothing" in refused.err
+
+
+def test_compare_puts_inputs_and_durations_side_by_side(mlops: Mlops, write_job: WriteJob) -> None:
+    job = write_job("echo ${{inputs.rate}}", more="inputs:\n  rate: 0.1\n  kind: same\n")
+    mlops("job", "run", job, "--name", "a")
+    mlops("job", "run", job, "--name", "b", "--set", "inputs.rate=0.2")
+    sides = mlops("job", "compare", "a", "b", "-o", "json").json()
+    assert [side["job"]["name"] for side in sides] == ["a", "b"]
+    assert all(side["duration"] >= 0 for side in sides)
+    rows = {line[1:].strip() for line in mlops("job", "compare", "a", "b").out.splitlines()}
+    assert any(row.split() == ["input", "rate", "0.1", "0.2"] for row in rows)
+    assert any(row.split() == ["input", "kind", "same", "same"] for row in rows)
+
+
+def test_cancel_ends_the_jobs_processes(mlops: Mlops, here: Path, write_job: WriteJob) -> None:
+    job = write_job(f"echo $$ > {here}/pid; sleep 600")
+    mlops("job", "create", "-f", job, "--name", "long")
+    pid = int(_awaited(lambda: (here / "pid").is_file() and (here / "pid").read_text()))
+    canceled = mlops("job", "cancel", "long", "-o", "json")
+    assert canceled.json()["status"] == "Canceled"
+    assert not _runs(pid)
+    assert mlops("job", "stream", "long").status == 1
+    assert mlops("job", "cancel", "long").status == 0
+
+
+def test_a_job_that_has_completed_cannot_be_canceled(mlops: Mlops, write_job: WriteJob) -> None:
+    mlops("job", "run", write_job("true"), "--name", "done")
+    refused = mlops("job", "cancel", "done")
+    assert refused.status == 1
+    assert "Completed" in refused.err
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_end_it(
+    here: Path, mlops: Mlops, write_job: WriteJob
+) -> None:
+    job = write_job(f"echo started; while [ ! -e {here}/go ]; do sleep 0.05; done; echo ended")
+    process = subprocess.Popen(
+        [program_path(), "job", "run", job, "--name", "kept"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    # As a terminal does it: to every process of the foreground group.
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on in the background" in said
+    assert "mlops job cancel kept" in said
+    assert mlops("job", "show", "kept", "-o", "json").json()["status"] == "Running"
+    (here / "go").touch()
+    assert mlops("job", "stream", "kept").out.splitlines() == ["started", "ended"]
+
+
+def test_names_and_logs_are_never_markup(mlops: Mlops, write_job: WriteJob) -> None:
+    job = write_job("echo '[bold]x[/bold] [/nope]'", more="display_name: '[red]d[/nope]'\n")
+    ran = mlops("job", "run", job, "--name", "marked")
+    assert ran.out == "[bold]x[/bold] [/nope]\n"
+    assert "[red]d[/nope]" in mlops("job", "list").out
+    assert "[red]d[/nope]" in mlops("job", "show", "marked").out
+
+
+def test_a_mistake_in_the_file_is_told_with_its_line_and_nothing_runs(
+    mlops: Mlops, here: Path
+) -> None:
+    file = here / "job.yml"
+    file.write_text("type: command\ncommand: date\ncomand: x\nenvironment: azureml:e@latest\n")
+    ran = mlops("job", "run", file)
+    assert ran.status == 2
+    assert "job.yml:3" in ran.err
+    assert mlops("job", "list", "-o", "json").json() == []
+
+
+@pytest.fixture(autouse=True)
+def ended_jobs() -> Iterator[None]:
+    """A test leaves no job behind."""
+    yield
+    workspace = connect("local")
+    for record in workspace.jobs.list():
+        if not record.status.is_terminal:
+            workspace.jobs.cancel(record.name)
+            assert workspace.jobs.wait(record.name, timeout=30).status is JobStatus.CANCELED
+    stop: Any = getattr(workspace, "stop_services", lambda: None)
+    stop()
+    workspace.close()
+
+
+def _awaited(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    pytest.fail("it did not happen within 60 s")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
