@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mlops_dagster.aml.job import Job
+if TYPE_CHECKING:
+    from mlops_dagster.aml.job import Job
 
 
 class JobStatus(StrEnum):

@@ -1,0 +1,218 @@
+"""Trees of files: what lies in one, a copy of it, and its way into place, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
+
+_WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_ABANDONED_AFTER = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a tree, or an empty folder in it.
+
+    Attributes:
+        name: relative to the root, with ``/``; an empty folder's ends with ``/``, and the name
+            of a root that is a file is empty.
+        path: where its content can be read.
+    """
+
+    name: str
+    path: Path
+    status: os.stat_result
+
+
+def entries(root: Path) -> list[Entry]:
+    """The files and empty folders below ``root``, sorted by name; ``root`` itself where a file.
+
+    Links are followed where they stay inside ``root``. Raises InvalidRequest, by name, for a link
+    that leads outside, around in a circle or nowhere, and for what is neither file nor folder.
+    """
+    status = root.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidRequest(f"{root} is neither a file nor a folder.")
+        return [Entry("", Path(os.path.realpath(root)), status)]
+    real = os.path.realpath(root)
+    return sorted(_below(Path(real), real, "", (real,)), key=lambda entry: entry.name)
+
+
+def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
+    """Copy a file or folder to ``target``, which must not exist; links become what they point to.
+
+    Args:
+        link: read-only files, which nobody changes, are hard-linked where the disk allows it.
+    """
+    found = entries(source)
+    place = _linked_or_copied if link else _copied
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if len(found) == 1 and not found[0].name:
+        place(found[0], target)
+        return
+    target.mkdir()
+    made = {target}
+    for entry in found:
+        path = target / entry.name
+        folder = path if entry.name.endswith("/") else path.parent
+        if folder not in made:
+            folder.mkdir(parents=True, exist_ok=True)
+            made.add(folder)
+        if folder is not path:
+            place(entry, path)
+
+
+def make_read_only(root: Path) -> None:
+    """Take the write permission from the files of a tree that holds no links; folders keep it, so
+    that the tree can be removed.
+    """
+    if root.is_dir():
+        for folder, _, names in os.walk(root):
+            for name in names:
+                _protect(os.path.join(folder, name))  # noqa: PTH118 - 50,000 of them
+    else:
+        _protect(os.fspath(root))
+
+
+def replace_links(root: Path) -> None:
+    """Put in place of every link below ``root`` a copy of what it points to.
+
+    Raises InvalidRequest, by name, for a link that leads nowhere or to a folder around it.
+    """
+    for folder, folders, names in os.walk(root):
+        for name in sorted([*folders, *names]):
+            path = Path(folder, name)
+            if path.is_symlink():
+                _replace_link(path, root)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder; it is fine where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=False)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A fresh folder in ``folder``, removed at the end; what a killed process left goes as well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        if left.stat().st_mtime < time.time() - _ABANDONED_AFTER:
+            shutil.rmtree(left, ignore_errors=True)
+    place = folder / uuid.uuid4().hex
+    place.mkdir()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Say a full disk, a missing permission and the like as what they are.
+
+    Raises WorkspaceUnavailable in place of OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceUnavailable(
+            f"{error.filename or place} cannot be written: {error.strerror or error}.",
+            remedy=f"Check the permissions and the free space of {place}.",
+        ) from error
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Say what the machine does not let us read as what it is: a wrong request.
+
+    Raises InvalidRequest in place of OSError.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise InvalidRequest(
+            f"{getattr(error, 'filename', None) or place} cannot be read: {said}.",
+            remedy="Check the path and its permissions.",
+        ) from error
+
+
+def _below(folder: Path, real: str, prefix: str, around: tuple[str, ...]) -> Iterator[Entry]:
+    with os.scandir(folder) as found:
+        items = list(found)
+    if not items and prefix:
+        yield Entry(prefix, folder, folder.stat())
+    for item in items:
+        name = prefix + item.name
+        if item.is_symlink():
+            yield from _through_link(Path(item.path), real, name, around)
+        elif item.is_dir():
+            yield from _below(Path(item.path), real, f"{name}/", (*around, item.path))
+        elif item.is_file():
+            yield Entry(name, Path(item.path), item.stat())
+        else:
+            raise InvalidRequest(f"{item.path} is neither a file nor a folder.")
+
+
+def _through_link(link: Path, real: str, name: str, around: tuple[str, ...]) -> Iterator[Entry]:
+    target = Path(os.path.realpath(link))
+    if not target.is_relative_to(real):
+        raise InvalidRequest(
+            f"The link {link} leads outside of {real}, to {target}.",
+            remedy="Put a copy in its place.",
+        )
+    if not target.exists() or str(target) in around:
+        where = "around in a circle" if target.exists() else "to nothing"
+        raise InvalidRequest(f"The link {link} leads {where}.", remedy="Remove it.")
+    if target.is_dir():
+        yield from _below(target, real, f"{name}/", (*around, str(target)))
+    else:
+        yield Entry(name, target, target.stat())
+
+
+def _replace_link(link: Path, root: Path) -> None:
+    target = Path(os.path.realpath(link))
+    if not target.exists() or link.is_relative_to(target):
+        where = "around in a circle" if target.exists() else "to nothing"
+        raise InvalidRequest(
+            f"The output holds a link {link.relative_to(root)} that leads {where}.",
+            remedy="Write a file in its place.",
+        )
+    beside = link.with_name(f"{link.name}.{uuid.uuid4().hex}")
+    copy_tree(target, beside)
+    link.unlink()
+    beside.rename(link)
+
+
+def _copied(entry: Entry, target: Path) -> None:
+    shutil.copyfile(entry.path, target)
+
+
+def _linked_or_copied(entry: Entry, target: Path) -> None:
+    if not entry.status.st_mode & _WRITE_BITS:
+        try:
+            os.link(entry.path, target)
+        except OSError:  # another disk, or one without hard links
+            pass
+        else:
+            return
+    shutil.copyfile(entry.path, target)
+
+
+def _protect(path: str) -> None:
+    mode = os.stat(path).st_mode  # noqa: PTH116 - 50,000 of them
+    if mode & _WRITE_BITS:
+        os.chmod(path, stat.S_IMODE(mode) & ~_WRITE_BITS)  # noqa: PTH101

@@ -1,0 +1,225 @@
+"""Registered data and models: names, and immutable versions that count upwards."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from mlops_dagster.errors import InvalidRequest, NotFound
+from mlops_dagster.workspace.local.state import State
+
+Kind = Literal["data", "model"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS assets (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    type TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    description TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    source TEXT NOT NULL,
+    job TEXT,
+    UNIQUE (kind, name, version)
+);
+"""
+# The service's own rules: "ModelVersions - Create Or Update" of the Azure ML REST reference
+# (learn.microsoft.com/rest/api/azureml); a version is part of a path here.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A version of a data asset or model.
+
+    Attributes:
+        uri: where its content lies.
+        digest: of that content; empty for what lies on another machine.
+        source: the address that it was registered from.
+        job: the job whose output it is.
+    """
+
+    kind: Kind
+    name: str
+    version: str
+    type: str
+    uri: str
+    digest: str
+    source: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    job: str | None = None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def reference(self) -> str:
+        """``azureml:name:version``."""
+        return f"azureml:{self.name}:{self.version}"
+
+
+class Registry:
+    """The registered assets of one home."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        state.create(_SCHEMA)
+
+    def add(
+        self,
+        kind: Kind,
+        name: str,
+        version: str | None,
+        make: Callable[[str], Asset],
+        *,
+        job: str | None,
+        source: str,
+    ) -> Asset:
+        """Add a version, under a lock that no other process can interleave.
+
+        What stands there already is returned as it is: the version, where one is given, else what
+        the same job has registered from the same source.
+
+        Args:
+            version: None for one more than the highest number.
+            make: is given the version, does what belongs to it, and answers the asset.
+        """
+        with self._state.write() as connection:
+            known = (
+                _select(connection, kind, name, "version = ?", version)
+                if version
+                else _select(connection, kind, name, "job = ? AND source = ?", job, source)
+            )
+            if known:
+                return known[0]
+            asset = make(version or _next_version(connection, kind, name))
+            _insert(connection, asset)
+        return asset
+
+    def of_job(self, kind: Kind, name: str, job: str | None, source: str) -> Asset | None:
+        """What the job has already registered from this place under this name."""
+        with self._state.read() as connection:
+            known = _select(connection, kind, name, "job = ? AND source = ?", job, source)
+        return known[0] if known else None
+
+    def find(self, kinds: Sequence[Kind], name: str, version: str | None) -> Asset:
+        """A version, or the one that was registered last; of the first kind that has it.
+
+        Raises NotFound, which tells the names or versions that there are.
+        """
+        for kind in kinds:
+            versions = self.versions(kind, name)
+            for asset in versions:
+                if version is None or asset.version == version:
+                    return asset
+            if versions:
+                known = tuple(asset.version for asset in versions)
+                raise NotFound(_SAID[kind], f"azureml:{name}:{version}", remedy=_shown(known))
+        known = tuple(sorted({asset.name for kind in kinds for asset in self.latest(kind)}))
+        said = " or ".join(_SAID[kind] for kind in kinds)
+        raise NotFound(said, name, known=known, remedy=None if known else "None is registered.")
+
+    def versions(self, kind: Kind, name: str) -> list[Asset]:
+        """Every version of one name, newest first."""
+        with self._state.read() as connection:
+            return _select(connection, kind, name, "TRUE")
+
+    def latest(self, kind: Kind) -> list[Asset]:
+        """The newest version of every name, newest first."""
+        query = """
+            SELECT * FROM assets WHERE number IN
+                (SELECT max(number) FROM assets WHERE kind = ? GROUP BY name)
+            ORDER BY number DESC
+        """
+        with self._state.read() as connection:
+            return [_asset(row) for row in connection.execute(query, (kind,))]
+
+    def tag(self, kind: Kind, name: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Set tags of a version; None removes one. Nothing else of a version ever changes."""
+        with self._state.write() as connection:
+            for asset in _select(connection, kind, name, "version = ?", version):
+                merged = {**asset.tags, **tags}
+                kept = {key: value for key, value in merged.items() if value is not None}
+                connection.execute(
+                    "UPDATE assets SET tags = ? WHERE kind = ? AND name = ? AND version = ?",
+                    (json.dumps(kept), kind, name, version),
+                )
+
+
+def check_name(kind: Kind, name: str, version: str | None) -> None:
+    """Raises InvalidRequest for a name or version that Azure ML would not take."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"{name!r} cannot be the name of a {_SAID[kind]}.",
+            remedy="Write 1 to 255 letters, digits, '-' and '_', a letter or digit first.",
+        )
+    if version is not None and not _VERSION.fullmatch(version):
+        raise InvalidRequest(
+            f"{version!r} cannot be the version of a {_SAID[kind]}.",
+            remedy="Write a number, or letters, digits, '.', '-' and '_'.",
+        )
+
+
+_SAID: Mapping[Kind, str] = {"data": "data asset", "model": "model"}
+
+
+def _next_version(connection: sqlite3.Connection, kind: Kind, name: str) -> str:
+    rows = connection.execute(
+        "SELECT version FROM assets WHERE kind = ? AND name = ?", (kind, name)
+    )
+    numbers = [int(row["version"]) for row in rows if row["version"].isdecimal()]
+    return str(max(numbers, default=0) + 1)
+
+
+def _select(
+    connection: sqlite3.Connection, kind: Kind, name: str, condition: str, *values: str | None
+) -> list[Asset]:
+    rows = connection.execute(
+        f"SELECT * FROM assets WHERE kind = ? AND name = ? AND {condition} ORDER BY number DESC",  # noqa: S608 - conditions stand in this file
+        (kind, name, *values),
+    )
+    return [_asset(row) for row in rows]
+
+
+def _insert(connection: sqlite3.Connection, asset: Asset) -> None:
+    row = {
+        **vars(asset),
+        "tags": json.dumps(dict(asset.tags)),
+        "properties": json.dumps(dict(asset.properties)),
+        "created_at": asset.created_at.isoformat(),
+    }
+    names = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    connection.execute(f"INSERT INTO assets ({names}) VALUES ({values})", row)  # noqa: S608 - names are our own fields
+
+
+def _asset(row: sqlite3.Row) -> Asset:
+    return Asset(
+        kind=row["kind"],
+        name=row["name"],
+        version=row["version"],
+        type=row["type"],
+        uri=row["uri"],
+        digest=row["digest"],
+        source=row["source"],
+        description=row["description"],
+        tags=json.loads(row["tags"]),
+        properties=json.loads(row["properties"]),
+        job=row["job"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+    )
+
+
+def _shown(known: Sequence[str]) -> str:
+    return f"Its versions: {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}."

@@ -1,0 +1,122 @@
+"""MLflow around one job's command: an address for its scripts, and an end for its runs."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, running, start
+from mlops_dagster.workspace.local.tracking.told import Tracking
+from mlops_dagster.workspace.ports import JobStatus
+
+if TYPE_CHECKING:
+    from mlops_dagster.workspace.local.tracking.proxy import Door
+
+# mlflow.entities.RunStatus
+_ENDED = {
+    JobStatus.COMPLETED: "FINISHED",
+    JobStatus.CANCELED: "KILLED",
+}
+
+
+class JobTracking:
+    """The address at which one job's scripts find MLflow, as long as the context is open.
+
+    Args:
+        job: its name, which stands for its run's id in every request.
+        root: the submitted job that it is part of.
+        parent: the pipeline or sweep job that it is a step or trial of; its run is made as well.
+
+    Attributes:
+        url: for ``MLFLOW_TRACKING_URI``; costs a socket and a sleeping thread until it is used.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        job: str,
+        root: str,
+        parent: str | None,
+        experiment: str,
+        display_name: str,
+    ) -> None:
+        self._home = home
+        parent = parent or (root if root != job else None)
+        self._told = Tracking(job, parent, experiment, display_name)
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = address_of(self._socket.getsockname()[1])
+        self._stop, self._stopped = os.pipe()
+        self._thread = threading.Thread(target=self._listen, name="mlflow", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._stopped)
+        self._thread.join()
+        os.close(self._stop)
+        self._socket.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a job's process needs to log to its own run, under the names that MLflow reads."""
+        return {
+            "MLFLOW_TRACKING_URI": self.url,
+            "MLFLOW_RUN_ID": self._told.job,
+            "MLFLOW_EXPERIMENT_NAME": self._told.experiment,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            # It would print this address, which ends with the job; the record has one that stays.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        }
+
+    def _listen(self) -> None:
+        door: Door | None = None
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._socket, selectors.EVENT_READ)
+            waiting.register(self._stop, selectors.EVENT_READ)
+            while all(key.fd != self._stop for key, _ in waiting.select()):
+                connection, address = self._socket.accept()
+                from mlops_dagster.workspace.local.tracking import proxy
+
+                door = door or proxy.Door(self._home, self._told)
+                arguments = (connection, address, door)
+                threading.Thread(target=proxy.serve, args=arguments, daemon=True).start()
+
+
+def end_runs(home: Path, job: str, status: JobStatus, *, restart: bool = True) -> None:
+    """Bring the MLflow runs of an ended job into the state that the job is in.
+
+    Args:
+        restart: start the server where it does not run; else leave the runs as they are then.
+
+    Raises WorkspaceUnavailable.
+    """
+    if not (folder_of(home) / "mlflow.db").exists():
+        return
+    from mlops_dagster.workspace.local.tracking.runs import Runs, call
+
+    runs = Runs(home).of([job])
+    server = (start(home) if restart else running(home)) if runs else None
+    if server is None:
+        return
+    now = int(time.time() * 1000)
+    for run in runs:
+        info = call(server, f"runs/get?run_id={run.run_id}")["run"]["info"]
+        if run.main or info["status"] == "RUNNING":
+            ended = _ENDED.get(status, "FAILED")
+            end = info.get("end_time") if info["status"] == ended else now
+            message = {"run_id": run.run_id, "status": ended, "end_time": end or now}
+            call(server, "runs/update", message)

@@ -1,0 +1,77 @@
+"""The local workspace as one object: its rooms, opened over one home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops_dagster.workspace.local.compute import LocalCompute
+from mlops_dagster.workspace.local.data import LocalData
+from mlops_dagster.workspace.local.jobs import LocalJobs
+from mlops_dagster.workspace.local.models import LocalModels
+from mlops_dagster.workspace.local.records import origin
+from mlops_dagster.workspace.local.state import State, find_home
+from mlops_dagster.workspace.local.storage import Storage
+from mlops_dagster.workspace.ports import Workspace
+
+
+class LocalWorkspace(Workspace):
+    """A workspace on this machine, with its state in one folder.
+
+    Args:
+        home: the state folder; see ``state.find_home`` for how it is chosen.
+        cloud: a project's ``.cloud/local``, which declares its compute targets and datastores.
+
+    Raises:
+        WorkspaceUnavailable: the state cannot be read or written.
+    """
+
+    def __init__(self, home: Path, cloud: Path | None = None) -> None:
+        self._state = State(home.absolute())
+        storage = Storage(self._state, cloud)
+        self._compute = LocalCompute(self._state, cloud)
+        self._data = LocalData(self._state, storage)
+        self._models = LocalModels(self._state, storage)
+        self._jobs = LocalJobs(self._state, storage, self._compute)
+        self._models.origin = lambda job: origin(self._state, job)
+
+    @classmethod
+    def open(cls, *, project: Path | None = None) -> LocalWorkspace:
+        """The workspace of a project's folder, or of the current directory."""
+        if project is None:
+            return cls(find_home())
+        project = project.absolute()
+        return cls(find_home(project), project / ".cloud" / "local")
+
+    @property
+    def name(self) -> str:
+        return "local"
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds its state."""
+        return self._state.home
+
+    @property
+    def jobs(self) -> LocalJobs:
+        return self._jobs
+
+    @property
+    def compute(self) -> LocalCompute:
+        return self._compute
+
+    @property
+    def data(self) -> LocalData:
+        return self._data
+
+    @property
+    def models(self) -> LocalModels:
+        return self._models
+
+    def stop_services(self) -> None:
+        """End what runs in the background for this home: the tracking server. Jobs go on."""
+        from mlops_dagster.workspace.local.tracking import stop
+
+        stop(self.home)
+
+    def close(self) -> None:
+        self._state.close()

@@ -1,0 +1,268 @@
+"""What scripts log to MLflow is found from their job, through one server that nobody looks after."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mlops_dagster.errors import NotFound
+from mlops_dagster.workspace.local.tracking import (
+    JobTracking,
+    end_runs,
+    read_artifact,
+    read_tracked,
+    running,
+    start,
+    stop,
+)
+from mlops_dagster.workspace.local.tracking.server import read_status
+from mlops_dagster.workspace.ports import JobStatus, Tracked
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with an awkward name and one server for all tests that only log to it."""
+    path = tmp_path_factory.mktemp("a home? 100%25 ü") / ".mlops"
+    yield path
+    stop(path)
+
+
+def tracking(
+    home: Path, job: str, *, parent: str | None = None, experiment: str = "flights"
+) -> JobTracking:
+    return JobTracking(home, job, parent or job, parent, experiment, f"The {job}")
+
+
+def run_script(tracked: JobTracking, script: str, folder: Path, **variables: str) -> str:
+    """Run a script as a job's command and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env={**os.environ, **tracked.environment, **variables},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ask(url: str, method: str, message: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One request to MLflow's REST interface, as any client makes it."""
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/{method}",
+        data=None if message is None else json.dumps(message).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return dict(json.load(answer))
+
+
+def log(url: str, job: str, value: float, metric: str = "loss") -> None:
+    metric_of_job = {"run_id": job, "key": metric, "value": value, "timestamp": 1, "step": 0}
+    ask(url, "runs/log-metric", metric_of_job)
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_job_that_never_talks_to_mlflow_leaves_no_trace(tmp_path: Path) -> None:
+    with tracking(tmp_path / "home", "silent") as tracked:
+        assert tracked.url.startswith("http://127.0.0.1:")
+    end_runs(tmp_path / "home", "silent", JobStatus.COMPLETED)
+    assert read_tracked(tmp_path / "home", ["silent"]) == Tracked()
+    with pytest.raises(NotFound):
+        read_artifact(tmp_path / "home", ["silent"], "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_script_logs_is_found_from_its_job(home: Path, tmp_path: Path) -> None:
+    script = """
+import math, mlflow
+mlflow.log_metric("loss", 1.0, step=0)  # with no start_run
+mlflow.log_metric("loss", 0.5, step=1)
+mlflow.log_metrics({"nan": math.nan, "inf": -math.inf})
+mlflow.log_params({"rate": 0.1})
+mlflow.set_tag("team", "flights")
+open("picture.bin", "wb").write(bytes(range(256)) * 20_000)
+mlflow.log_artifact("picture.bin", "plots")
+mlflow.log_text("", "empty.txt")
+mlflow.log_dict({"run_id": "logs"}, "mlflow/as it is.json")
+print(len(mlflow.artifacts.load_text("runs:/logs/mlflow/as it is.json")))
+"""
+    with tracking(home, "logs") as tracked:
+        assert int(run_script(tracked, script, tmp_path)) > 0
+    found = read_tracked(home, ["logs"])
+    assert [(point.value, point.step) for point in found.metrics["loss"]] == [(1.0, 0), (0.5, 1)]
+    assert all(point.at.tzinfo is not None for point in found.metrics["loss"])
+    assert math.isnan(found.latest["nan"])
+    assert found.latest["inf"] == -math.inf
+    assert (found.params, found.tags) == ({"rate": "0.1"}, {"team": "flights"})
+    assert found.artifacts == ("empty.txt", "mlflow/as it is.json", "plots/picture.bin")
+    assert read_artifact(home, ["logs"], "plots/picture.bin") == bytes(range(256)) * 20_000
+    assert read_artifact(home, ["logs"], "empty.txt") == b""
+    assert json.loads(read_artifact(home, ["logs"], "mlflow/as it is.json")) == {"run_id": "logs"}
+    with pytest.raises(NotFound, match=r"Did you mean 'plots/picture\.bin'"):
+        read_artifact(home, ["logs"], "plots/picture.png")
+    with pytest.raises(NotFound):
+        read_artifact(home, ["logs"], "../../../mlflow.db")
+
+
+def test_further_runs_and_autologged_models_belong_to_the_job(home: Path, tmp_path: Path) -> None:
+    script = """
+import mlflow
+from sklearn.linear_model import LogisticRegression
+with mlflow.start_run():
+    mlflow.log_metric("first", 1)
+with mlflow.start_run():
+    mlflow.log_metric("second", 2)
+mlflow.sklearn.autolog()
+LogisticRegression(C=3.0).fit([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 1])
+"""
+    with tracking(home, "further", experiment="own experiment") as tracked:
+        run_script(tracked, script, tmp_path)
+    found = read_tracked(home, ["further"])
+    assert {"first", "second", "training_score"} <= set(found.latest)
+    assert found.params["C"] == "3.0"
+    assert "model/MLmodel" in found.artifacts
+    assert b"sklearn" in read_artifact(home, ["further"], "model/MLmodel")
+    experiment = ask(start(home), "experiments/get-by-name?experiment_name=own%20experiment")
+    ids = [experiment["experiment"]["experiment_id"]]
+    runs = ask(start(home), "runs/search", {"experiment_ids": ids})["runs"]
+    assert len(runs) == 3
+
+
+def test_a_job_can_log_to_the_job_that_it_is_part_of(home: Path, tmp_path: Path) -> None:
+    script = """
+import os, mlflow
+from mlflow import MlflowClient
+client, root = MlflowClient(), os.environ["AZUREML_ROOT_RUN_ID"]
+client.log_metric(root, "of_all", 3.0)
+mlflow.log_metric("of_one", 1.0)
+run = client.get_run(root)
+found = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{root}'")
+print(run.info.run_name, [step.info.run_name for step in found])
+"""
+    with tracking(home, "step", parent="root") as tracked:
+        said = run_script(tracked, script, tmp_path, AZUREML_ROOT_RUN_ID="root")
+    assert said.strip() == "root ['The step']"
+    assert read_tracked(home, ["root"]).latest == {"of_all": 3.0}
+    assert read_tracked(home, ["step"]).latest == {"of_one": 1.0}
+    assert read_tracked(home, ["root", "step"]).latest == {"of_all": 3.0, "of_one": 1.0}
+
+
+def test_jobs_that_start_at_once_share_one_experiment_and_their_parent(home: Path) -> None:
+    names = [f"trial-{number}" for number in range(8)]
+
+    def one(name: str) -> None:
+        with tracking(home, name, parent="sweep", experiment="race") as tracked:
+            log(tracked.url, name, 1.0)
+
+    threads = [threading.Thread(target=one, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(read_tracked(home, [name]).latest == {"loss": 1.0} for name in names)
+    experiment = ask(start(home), "experiments/get-by-name?experiment_name=race")["experiment"]
+    search = {"experiment_ids": [experiment["experiment_id"]]}
+    runs = ask(start(home), "runs/search", search)["runs"]
+    assert sorted(run["info"]["run_name"] for run in runs) == sorted(
+        ["sweep", *(f"The {name}" for name in names)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"),
+    [
+        (JobStatus.COMPLETED, "FINISHED"),
+        (JobStatus.FAILED, "FAILED"),
+        (JobStatus.CANCELED, "KILLED"),
+    ],
+)
+def test_the_runs_of_a_job_end_as_the_job_does(home: Path, status: JobStatus, ended: str) -> None:
+    job = f"ends-{status.value}"
+    with tracking(home, job) as tracked:
+        own = ask(tracked.url, f"runs/get?run_id={job}")["run"]["info"]
+        created = {"experiment_id": own["experiment_id"], "start_time": 1, "run_name": "left open"}
+        other = ask(tracked.url, "runs/create", created)["run"]["info"]
+    end_runs(home, job, status)
+    for run in (own, other):
+        info = ask(start(home), f"runs/get?run_id={run['run_id']}")["run"]["info"]
+        assert (info["status"], "end_time" in info) == (ended, True)
+
+
+def test_a_page_that_points_its_own_name_here_is_refused(home: Path) -> None:
+    with tracking(home, "guarded") as tracked:
+        request = urllib.request.Request(
+            f"{tracked.url}/api/2.0/mlflow/runs/get?run_id=guarded",
+            headers={"Host": "evil.example"},
+        )
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=60)
+
+
+def test_a_body_of_unknown_length_arrives_as_it_is(home: Path) -> None:
+    content = os.urandom(3_000_000)
+    with tracking(home, "streams") as tracked:
+        run = ask(tracked.url, "runs/get?run_id=streams")["run"]["info"]
+        place = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        address = f"{tracked.url}/api/2.0/mlflow-artifacts/artifacts/{place}/data.bin"
+        pieces = (content[at : at + 70_001] for at in range(0, len(content), 70_001))
+        request = urllib.request.Request(address, data=pieces, method="PUT")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.status == 200
+        by_name = address.replace(run["run_id"], "streams")
+        with urllib.request.urlopen(by_name, timeout=60) as answer:
+            assert answer.read() == content
+    assert read_artifact(home, ["streams"], "data.bin") == content
+
+
+def test_a_server_that_was_killed_is_started_again_where_it_was(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with tracking(home, "survives") as tracked:
+        log(tracked.url, "survives", 1.0)
+        before = read_status(home)
+        psutil.Process(before["supervisor"][0]).kill()
+        until(lambda: not psutil.pid_exists(before["supervisor"][0]))
+        for child in psutil.Process(before["pid"]).children(recursive=True):
+            child.kill()
+        log(tracked.url, "survives", 2.0)
+        after = read_status(home)
+    assert after["port"] == before["port"]
+    assert after["pid"] != before["pid"]
+    assert [point.value for point in read_tracked(home, ["survives"]).metrics["loss"]] == [1.0, 2.0]
+    stop(home)
+    assert running(home) is None
+    assert not any(psutil.pid_exists(pid) for pid in (before["pid"], after["pid"]))
+
+
+def test_a_server_that_nobody_asks_anything_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_TRACKING_IDLE_SECONDS", "1")
+    start(tmp_path)
+    told = read_status(tmp_path)
+    until(lambda: not psutil.pid_exists(told["supervisor"][0]))
+    assert not psutil.pid_exists(told["pid"])
+    assert running(tmp_path) is None
+    stop(tmp_path)
