@@ -1,0 +1,118 @@
+"""What an asset shows before it is materialized: links to its files, its schema, its version."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from mlops_dagster.aml.job import ComponentBase, Step
+from mlops_dagster.project import Partitions, TableSchema
+
+# How each window begins (cron), how its key is written, and how long it is; months have no length.
+_WINDOWS = {
+    "hour": ("0 * * * *", "%Y-%m-%d-%H:%M", timedelta(hours=1)),
+    "day": ("0 0 * * *", "%Y-%m-%d", timedelta(days=1)),
+    "week": ("0 0 * * {weekday}", "%Y-%m-%d", timedelta(weeks=1)),
+    "month": ("0 0 1 * *", "%Y-%m", None),
+}
+_LEFT_OUT = {"__pycache__", "node_modules"}
+_MOST_FILES = 2000
+_LARGE_FILE = 1_000_000
+
+
+def code_references(places: Iterable[tuple[Path, int, str]]) -> dict[str, Any]:
+    """Links from an asset to what defines it: file or folder, line (0 for none), label."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # the only way to link YAML from an asset
+        references: list[Any] = [
+            dg.LocalFileCodeReference(file_path=str(path), line_number=line or None, label=label)
+            for path, line, label in places
+        ]
+        value = dg.CodeReferencesMetadataValue(code_references=references)
+    return {"dagster/code_references": value}
+
+
+def column_schema(schema: TableSchema) -> dict[str, Any]:
+    """The columns of a product, as the UI shows them."""
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=column.dtype,
+            description=column.description or None,
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable, unique=column.unique, other=list(column.checks)
+            ),
+        )
+        for column in schema.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def partitions_of(declared: Partitions | None) -> dg.TimeWindowPartitionsDefinition | None:
+    """Dagster's definition of the windows that a pipeline declares."""
+    if declared is None:
+        return None
+    begins, form, length = _WINDOWS[declared.every]
+    end = None
+    if declared.last is not None:
+        next_month = (declared.last.replace(day=1) + timedelta(days=32)).replace(day=1)
+        end = declared.last + length if length else next_month
+    return dg.TimeWindowPartitionsDefinition(
+        cron_schedule=begins.format(weekday=declared.first.isoweekday() % 7),
+        start=declared.first.strftime(form),
+        end=end and end.strftime(form),
+        fmt=form,
+        timezone=declared.timezone,
+    )
+
+
+def automation(declared: str | None) -> dg.AutomationCondition[Any] | None:
+    """The condition that ``automation:`` names."""
+    if declared == "eager":
+        return dg.AutomationCondition.eager()
+    return dg.AutomationCondition.on_missing() if declared == "on_missing" else None
+
+
+def code_version(step: Step) -> str:
+    """A digest of all that a step runs: its component, its settings and its code's files."""
+    digest = hashlib.sha256(step.model_dump_json(exclude={"component": {"source"}}).encode())
+    for folder in code_folders(step.component):
+        for path in _files(folder):
+            digest.update(path.relative_to(folder).as_posix().encode())
+            size = path.stat().st_size
+            digest.update(path.read_bytes() if size <= _LARGE_FILE else str(size).encode())
+    return digest.hexdigest()[:12]
+
+
+def code_folders(component: ComponentBase) -> list[Path]:
+    """The folders of this machine that a component, with its steps, takes its code from."""
+    task = getattr(component, "task", None)
+    found = [getattr(component, "code", None), getattr(task, "code", None)]
+    folders = [Path(code) for code in found if code and Path(code).is_dir()]
+    for step in getattr(component, "jobs", {}).values():
+        folders.extend(code_folders(step.component))
+    return list(dict.fromkeys(folders))
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below a folder, sorted; bounded, since a location must load fast."""
+    return sorted(_walk(folder, [_MOST_FILES]))
+
+
+def _walk(folder: Path, left: list[int]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in _LEFT_OUT or left[0] <= 0:
+            continue
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from _walk(path, left)
+        elif path.is_file():
+            left[0] -= 1
+            yield path

@@ -1,0 +1,91 @@
+"""What a materialization shows of the job behind it: links, figures, pictures, parameters."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import dagster as dg
+
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.workspace.ports import JobRecord, Jobs, Tracked
+
+Metadata = dict[str, dg.MetadataValue]
+
+_MOST_PARAMS = 100
+_MOST_METRICS = 100
+_MOST_PICTURES = 4
+_LARGEST_PICTURE = 250_000  # bytes; a materialization is one row of Dagster's database
+
+
+def worked(record: JobRecord) -> str:
+    """The job that did the work: the one whose outputs were taken over, where they were."""
+    return record.reused_from or record.name
+
+
+def job_metadata(record: JobRecord) -> Metadata:
+    """The job itself: name, page, seconds, and where its outputs lie."""
+    metadata: Metadata = {"job": dg.MetadataValue.text(record.name)}
+    if record.url:
+        metadata["job page"] = dg.MetadataValue.url(record.url)
+    if record.compute:
+        metadata["compute"] = dg.MetadataValue.text(record.compute)
+    if record.duration is not None:
+        metadata["seconds"] = dg.MetadataValue.float(round(record.duration, 3))
+    if record.reused_from:
+        metadata["reused from"] = dg.MetadataValue.text(record.reused_from)
+    for output in record.outputs.values():
+        metadata[f"output {output.name}"] = dg.MetadataValue.text(output.uri)
+        if output.asset:
+            metadata[f"registered {output.name}"] = dg.MetadataValue.text(output.asset)
+    return metadata
+
+
+def tracked_metadata(jobs: Jobs, job: str) -> Metadata:
+    """What a job logged to MLflow: each metric a float (plotted over time), parameters a table.
+
+    A tracking store that does not answer is said so and costs a materialization nothing else.
+    """
+    try:
+        tracked = jobs.tracked(job)
+        pictures = _pictures(jobs, job, tracked)
+    except MlopsError as error:
+        return {"tracking": dg.MetadataValue.text(f"Not to be read just now: {error}")}
+    metadata: Metadata = metric_metadata(tracked.latest)
+    if tracked.url:
+        metadata["MLflow run"] = dg.MetadataValue.url(tracked.url)
+    if tracked.params:
+        metadata["parameters"] = _table(tracked.params)
+    return {**metadata, **pictures}
+
+
+def metric_metadata(metrics: Mapping[str, float]) -> Metadata:
+    """Each metric under its own name."""
+    names = sorted(metrics)[:_MOST_METRICS]
+    return {name: dg.MetadataValue.float(float(metrics[name])) for name in names}
+
+
+def _pictures(jobs: Jobs, job: str, tracked: Tracked) -> Metadata:
+    shown: Metadata = {}
+    for path in sorted(tracked.artifacts):
+        if not path.lower().endswith(".png") or len(shown) == _MOST_PICTURES:
+            continue
+        content = jobs.artifact(job, path)
+        if len(content) <= _LARGEST_PICTURE:
+            name = PurePosixPath(path).stem
+            coded = base64.b64encode(content).decode("ascii")
+            shown[f"picture {name}"] = dg.MetadataValue.md(
+                f"![{name}](data:image/png;base64,{coded})"
+            )
+    return shown
+
+
+def _table(params: Mapping[str, str]) -> dg.MetadataValue:
+    rows = sorted(params.items())[:_MOST_PARAMS]
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord({"parameter": name, "value": value}) for name, value in rows],
+        schema=dg.TableSchema(
+            columns=[dg.TableColumn("parameter", "string"), dg.TableColumn("value", "string")]
+        ),
+    )

@@ -1,0 +1,189 @@
+"""The steps of a pipeline: an asset each, and one Azure ML job a materialization."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from mlops_dagster.aml.graph import PipelineInput, StepOutput, step_job
+from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.job import Step
+from mlops_dagster.defs import declared
+from mlops_dagster.defs.keys import model_key, product_key, step_key
+from mlops_dagster.defs.materializing import workspace_asset
+from mlops_dagster.defs.models import champion
+from mlops_dagster.defs.newest import Made, newest
+from mlops_dagster.defs.observed import job_metadata, tracked_metadata, worked
+from mlops_dagster.defs.running import run_job
+from mlops_dagster.project import (
+    Feed,
+    GivenInput,
+    ModelInput,
+    Pipeline,
+    ProductInput,
+    Project,
+    step_feeds,
+)
+from mlops_dagster.workspace import Workspace
+from mlops_dagster.workspace.ports import JobRecord
+
+
+def step_assets(project: Project) -> Iterator[dg.AssetsDefinition]:
+    """An asset for every step of every pipeline, in running order."""
+    for pipeline in project.pipelines.values():
+        for step in pipeline.upstreams:
+            yield _step_asset(project, pipeline, pipeline.component.jobs[step])
+
+
+def _step_asset(project: Project, pipeline: Pipeline, step: Step) -> dg.AssetsDefinition:
+    key = step_key(project.name, pipeline.name, step.name)
+    spec = dg.AssetSpec(
+        key,
+        deps=sorted(_upstream_keys(project, pipeline, step.name)),
+        description=step.description or step.component.description or None,
+        group_name=pipeline.name,
+        kinds={"azureml", _kind(step)},
+        owners=list(pipeline.owners),
+        code_version=declared.code_version(step),
+        partitions_def=declared.partitions_of(pipeline.partitions),
+        automation_condition=declared.automation(pipeline.automation),
+        metadata=declared.code_references(_places(pipeline, step)),
+    )
+
+    def make(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
+        return _Materialization(context, workspace, project, pipeline, step).result()
+
+    return workspace_asset(spec, make)
+
+
+@dataclass(frozen=True)
+class _Materialization:
+    """One step, run once."""
+
+    context: dg.AssetExecutionContext
+    workspace: Workspace
+    project: Project
+    pipeline: Pipeline
+    step: Step
+
+    def result(self) -> dg.MaterializeResult[Any]:
+        lineage: dict[str, str] = {}
+        inputs = {
+            name: value
+            for name in self.pipeline.upstreams[self.step.name]
+            if (value := self._given(name, lineage)) is not None
+        }
+        job = step_job(self.pipeline.job, self.step.name, inputs)
+        experiment = self.pipeline.job.experiment_name or self.project.name
+        record = run_job(self.context, self.workspace.jobs, job, experiment)
+        lineage[self.context.asset_key.to_user_string()] = worked(record)
+        made = Made(_outputs(record), lineage)
+        return dg.MaterializeResult(
+            metadata={
+                **tracked_metadata(self.workspace.jobs, worked(record)),
+                **job_metadata(record),
+                **made.as_metadata(),
+            },
+            data_version=_data_version(record),
+        )
+
+    def _given(self, name: str, lineage: dict[str, str]) -> InputValue | None:
+        """The concrete value of one input; None leaves it to the YAML."""
+        source = self.pipeline.upstreams[self.step.name][name]
+        if isinstance(source, StepOutput):
+            key = step_key(self.project.name, self.pipeline.name, source.step)
+            made = newest(self.context, key, partitioned=self.pipeline.partitions is not None)
+            lineage.update(made.lineage)
+            return self._value(name, key, made, source.output)
+        if isinstance(source, PipelineInput) and source.name in self.pipeline.feeds:
+            return self._fed(name, self.pipeline.feeds[source.name], lineage)
+        return None
+
+    def _fed(self, name: str, feed: Feed, lineage: dict[str, str]) -> InputValue:
+        if isinstance(feed, GivenInput):
+            return self._templated(feed)
+        if isinstance(feed, ModelInput):
+            return InputValue(
+                type=self._type(name), path=champion(self.workspace, feed.model).reference
+            )
+        product = self.project.products[feed.product]
+        key = product_key(self.project.name, product.name)
+        made = newest(self.context, key, partitioned=product.partitions is not None)
+        lineage.update(made.lineage)
+        return self._value(name, key, made, product.name, feed)
+
+    def _value(
+        self, name: str, key: dg.AssetKey, made: Made, output: str, feed: ProductInput | None = None
+    ) -> InputValue:
+        found = made.outputs.get(output)
+        if found is None:
+            raise dg.Failure(
+                f"The newest materialization of {key.to_user_string()} has no output {output!r}; "
+                "materialize it again, with the pipeline as it is now."
+            )
+        path = found["asset"] or found["uri"]
+        if feed is not None and feed.path is not None:
+            path = f"{found['uri'].rstrip('/')}/{self._filled(feed.path).lstrip('/')}"
+        return InputValue(type=self._type(name), path=path)
+
+    def _templated(self, feed: GivenInput) -> InputValue:
+        value = feed.value
+        if not feed.templated:
+            return value
+        if isinstance(value.value, str):
+            return value.model_copy(update={"value": self._filled(value.value)})
+        return value.model_copy(update={"path": self._filled(value.path or "")})
+
+    def _filled(self, template: str) -> str:
+        if not self.context.has_partition_key:
+            return template
+        window: dg.TimeWindow = self.context.partition_time_window
+        return window.start.strftime(template)
+
+    def _type(self, name: str) -> Any:
+        spec = self.step.component.inputs.get(name)
+        return spec.type if spec else None
+
+
+def _upstream_keys(project: Project, pipeline: Pipeline, step: str) -> set[dg.AssetKey]:
+    keys = set()
+    for source in pipeline.upstreams[step].values():
+        if isinstance(source, StepOutput):
+            keys.add(step_key(project.name, pipeline.name, source.step))
+    for feed in step_feeds(pipeline, step).values():
+        if isinstance(feed, ProductInput):
+            keys.add(product_key(project.name, feed.product))
+        elif isinstance(feed, ModelInput):
+            keys.add(model_key(project.name, feed.model))
+    return keys
+
+
+def _places(pipeline: Pipeline, step: Step) -> Iterator[tuple[Path, int, str]]:
+    yield pipeline.file, pipeline.lines.get(step.name, 0), f"step {step.name}"
+    component = step.component
+    if component.source is not None and component.source != pipeline.file:
+        yield component.source, 0, "component"
+    for folder in declared.code_folders(component):
+        yield folder, 0, "code"
+
+
+def _kind(step: Step) -> str:
+    return "spark" if step.component.type == "spark" else "python"
+
+
+def _outputs(record: JobRecord) -> dict[str, dict[str, str | None]]:
+    return {
+        output.name: {"type": output.type, "uri": output.uri, "asset": output.asset}
+        for output in record.outputs.values()
+    }
+
+
+def _data_version(record: JobRecord) -> dg.DataVersion:
+    """Outputs are immutable, so where they lie says what they are; a reused job changes nothing."""
+    said = "\0".join(f"{output.name}={output.uri}" for output in record.outputs.values())
+    return dg.DataVersion(hashlib.sha256((said or record.name).encode()).hexdigest()[:16])

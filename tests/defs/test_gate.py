@@ -1,0 +1,64 @@
+"""The rules in front of the champion."""
+
+from __future__ import annotations
+
+from math import nan
+
+import pytest
+
+from mlops_dagster.defs.gate import judge
+from mlops_dagster.project import Model, Origin
+
+ORIGIN = Origin("train", "register", "model", "mlflow_model", "m")
+
+
+def model(*, maximize: bool = True, bound: float | None = 0.6) -> Model:
+    return Model(
+        name="m",
+        origin=ORIGIN,
+        metric="auc",
+        maximize=maximize,
+        bound=bound,
+        baseline="baseline_auc",
+        tolerance=0.01,
+        line=1,
+    )
+
+
+def passes(candidate: dict[str, float], champion: dict[str, float] | None = None) -> bool:
+    return all(verdict.passed for verdict in judge(model(), candidate, champion))
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "passed"),
+    [
+        ({"auc": 0.6}, None, True),
+        ({"auc": 0.59}, None, False),
+        ({"auc": nan}, None, False),
+        ({}, None, False),
+        ({"auc": 0.7, "baseline_auc": 0.71}, None, False),
+        ({"auc": 0.7, "baseline_auc": nan}, None, False),
+        ({"auc": 0.7, "baseline_auc": 0.65}, {"auc": 0.705}, True),
+        ({"auc": 0.7, "baseline_auc": 0.65}, {"auc": 0.72}, False),
+        ({"auc": 0.7}, {"other": 0.1}, False),
+    ],
+)
+def test_a_version_must_reach_bound_baseline_and_champion(
+    candidate: dict[str, float], champion: dict[str, float] | None, passed: bool
+) -> None:
+    assert passes(candidate, champion) is passed
+
+
+def test_less_is_better_where_the_goal_is_to_minimize() -> None:
+    loss = model(maximize=False, bound=0.5)
+
+    assert all(verdict.passed for verdict in judge(loss, {"auc": 0.4}, {"auc": 0.395}))
+    assert not all(verdict.passed for verdict in judge(loss, {"auc": 0.51}, None))
+    assert not all(verdict.passed for verdict in judge(loss, {"auc": 0.4}, {"auc": 0.3}))
+
+
+def test_a_number_is_all_that_is_asked_where_no_rule_is_declared() -> None:
+    free = model(bound=None)
+
+    assert [verdict.passed for verdict in judge(free, {"auc": 0.1}, None)] == [True]
+    assert [verdict.passed for verdict in judge(free, {"auc": nan}, None)] == [False]

@@ -1,0 +1,119 @@
+"""Registered models, the gate, and the champion that scoring takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.defs.conftest import Tiny
+from tests.defs.test_products import evaluations, shown
+
+TRAIN = """\
+type: pipeline
+settings: {default_compute: azureml:cpu}
+outputs:
+  model: {type: custom_model, name: half}
+jobs:
+  fit:
+    type: command
+    environment: azureml:any@latest
+    command: |
+      python -c "import mlflow; mlflow.log_metric('auc', AUC); mlflow.log_param('depth', 3)"
+      echo AUC > ${{outputs.weights}}/weights.txt
+    outputs:
+      weights: {type: uri_folder}
+  register:
+    type: command
+    environment: azureml:any@latest
+    command: cp ${{inputs.weights}}/weights.txt ${{outputs.model}}/
+    inputs:
+      weights: ${{parent.jobs.fit.outputs.weights}}
+    outputs:
+      model: ${{parent.outputs.model}}
+"""
+
+SCORE = """\
+type: pipeline
+settings: {default_compute: azureml:cpu}
+inputs:
+  model: {type: custom_model, path: azureml:half@latest}
+  month: none
+outputs:
+  scores: {type: uri_folder}
+jobs:
+  score:
+    type: command
+    environment: azureml:any@latest
+    command: |
+      echo month,weights > ${{outputs.scores}}/scores.csv
+      echo ${{inputs.month}},$(cat ${{inputs.model}}/weights.txt) >> ${{outputs.scores}}/scores.csv
+    inputs:
+      model: ${{parent.inputs.model}}
+      month: ${{parent.inputs.month}}
+    outputs:
+      scores: ${{parent.outputs.scores}}
+"""
+
+PROJECT = """\
+name: tiny
+data_products:
+  scores: {from: score.scores, rows: {at_least: 1}}
+pipelines:
+  train: {file: pipelines/train.yml}
+  score:
+    file: pipelines/score.yml
+    partitions: {every: month, first: 2013-09, last: 2013-10}
+    inputs: {month: {value: "%Y-%m"}}
+models:
+  half: {metric: auc, at_least: 0.6, tolerance: 0.01}
+"""
+
+MAKE_MODEL = ("train/fit", "train/register", "models/half")
+
+
+@pytest.fixture
+def scoring(tiny: Tiny) -> Tiny:
+    tiny.write("project.yaml", PROJECT)
+    tiny.write("pipelines/train.yml", TRAIN)
+    tiny.write("pipelines/score.yml", SCORE)
+    return tiny
+
+
+def train(project: Tiny, auc: float) -> None:
+    project.write("pipelines/train.yml", TRAIN.replace("AUC", str(auc)))
+
+
+@pytest.mark.slow
+def test_the_gate_keeps_the_champion_and_scoring_takes_it(scoring: Tiny) -> None:
+    train(scoring, 0.7)
+    first = scoring.materialize(*MAKE_MODEL)
+    assert first.success
+    gate = evaluations(first)["quality_gate"]
+    assert shown(gate, "champion") == "azureml:half:1"
+    model = scoring.newest("models/half")
+    assert (model["auc"], model["version"]) == (0.7, "azureml:half:1")
+    assert scoring.newest("train/fit")["auc"] == 0.7
+    assert scoring.workspace.models.get("half", "1").job == model["lineage"][-1]["job"]
+
+    train(scoring, 0.65)
+    second = scoring.materialize(*MAKE_MODEL)
+    assert not second.success
+    gate = evaluations(second)["quality_gate"]
+    assert not gate.passed
+    assert shown(gate, "champion") == "azureml:half:1"
+    assert scoring.newest("models/half")["version"] == "azureml:half:2"
+
+    assert scoring.materialize("score/score", "scores", partition="2013-10").success
+    assert "| 2013-10 | 0.7 |" in scoring.newest("scores")["preview"]
+
+    train(scoring, 0.695)
+    third = scoring.materialize(*MAKE_MODEL)
+    assert third.success
+    assert shown(evaluations(third)["quality_gate"], "champion") == "azureml:half:3"
+
+
+def test_scoring_waits_for_a_champion(scoring: Tiny) -> None:
+    result = scoring.materialize("score/score", partition="2013-09")
+
+    (failure,) = result.get_step_failure_events()
+    told = failure.step_failure_data.error_display_string
+    assert "No version of 'half' has passed its gate yet" in told
