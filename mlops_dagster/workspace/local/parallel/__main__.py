@@ -1,0 +1,76 @@
+"""``python -m mlops_dagster.workspace.local.parallel PLAN.json``: run a parallel step to its end."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.workspace.local.parallel.driver import run_step
+from mlops_dagster.workspace.local.parallel.plan import read_plan
+
+_PR_SET_CHILD_SUBREAPER = 36
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class _Terminated(BaseException):
+    """A signal asked the driver to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def main(arguments: list[str]) -> int:
+    """Run the step of the plan named in ``arguments``; returns the exit status."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m mlops_dagster.workspace.local.parallel PLAN.json\n")
+        return 2
+    for number in _SIGNALS:
+        signal.signal(number, _terminate)
+    _adopt_orphans()
+    try:
+        run_step(read_plan(Path(arguments[0])), sys.stdout)
+    except MlopsError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_status
+    except _Terminated as terminated:
+        sys.stderr.write(f"Ended by {signal.Signals(terminated.number).name}.\n")
+        return 128 + terminated.number
+    except OSError as error:
+        sys.stderr.write(f"The parallel step cannot go on: {error}.\n")
+        return 1
+    finally:
+        _end_strays()
+    return 0
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    # A second signal must not interrupt the ending of the workers.
+    for known in _SIGNALS:
+        signal.signal(known, signal.SIG_IGN)
+    raise _Terminated(number)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what a worker leaves behind, so that it can be found and ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_strays() -> None:
+    """Kill what a script started in a session of its own; such orphans have come to this process."""
+    for stray in psutil.Process().children(recursive=True):
+        try:
+            stray.kill()
+            stray.wait(timeout=1)
+        except psutil.Error:
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Lets an entry script ``from azureml_user.parallel_run import EntryScript`` here as on Azure ML."""
