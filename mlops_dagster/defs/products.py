@@ -30,7 +30,7 @@ from mlops_dagster.defs.tables import (
     table_files,
     violations,
 )
-from mlops_dagster.project import DataProduct, Project
+from mlops_dagster.project import DataProduct, ProductInput, Project
 from mlops_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _product_asset(project: Project, product: DataProduct) -> dg.AssetsDefinitio
         key,
         deps=deps,
         description=product.description or None,
-        group_name="data_products",
+        group_name=_group(project, product),
         kinds={"azureml", *(product.kinds or ("table",))},
         owners=list(product.owners),
         partitions_def=declared.partitions_of(product.partitions),
@@ -75,6 +75,13 @@ def _product_asset(project: Project, product: DataProduct) -> dg.AssetsDefinitio
         return _materialize(context, workspace, project, product)
 
     return workspace_asset(spec, make, checks=_check_specs(key, product))
+
+
+def _group(project: Project, product: DataProduct) -> str:
+    """A result that no pipeline reads stands with the pipeline that writes it."""
+    feeds = (feed for pipeline in project.pipelines.values() for feed in pipeline.feeds.values())
+    is_read = any(isinstance(feed, ProductInput) and feed.product == product.name for feed in feeds)
+    return product.origin.pipeline if product.origin and not is_read else "data_products"
 
 
 def _freshness(product: DataProduct) -> dg.FreshnessPolicy | None:
