@@ -110,7 +110,7 @@ def _run(workspace: Workspace, file: Path, names: Iterator[str]) -> None:
 
 def _cli(file: Path) -> None:
     mlops = Path(sys.executable).with_name("mlops")
-    subprocess.run([mlops, "job", "run", file], check=True, stdout=subprocess.DEVNULL, cwd="/")
+    subprocess.run([mlops, "job", "run", file], check=True, capture_output=True, cwd="/")
 
 
 if __name__ == "__main__":

@@ -21,20 +21,15 @@ def in_turn(cases: Mapping[str, Case], *, runs: int, warm_up: int = 1) -> dict[s
     """Wall seconds of every case in every counted round, the cases of a round one after another."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for round_ in range(warm_up + runs):
+        label = "warm-up" if round_ < warm_up else f"run {round_ - warm_up + 1}/{runs}"
         for name, case in cases.items():
-            print(
-                f"\r{'warm-up' if round_ < warm_up else f'run {round_ - warm_up + 1}/{runs}'}: "
-                f"{name:<60}",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+            _progress(f"{label}: {name}")
             started = time.perf_counter()
             case()
             took = time.perf_counter() - started
             if round_ >= warm_up:
                 seconds[name].append(took)
-    print("\r" + " " * 80 + "\r", end="", file=sys.stderr, flush=True)
+    _progress("")
     return seconds
 
 
@@ -62,3 +57,8 @@ def print_table(title: str, seconds: Mapping[str, list[float]], *, steps: int = 
             f"{(median - base) / steps:+.3f}",
         )
     Console(width=100).print(table)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text:<79}", end="" if text else "\r", file=sys.stderr, flush=True)
