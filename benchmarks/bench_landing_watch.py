@@ -1,6 +1,6 @@
 """What a tick costs that finds ten new blobs, against how many are there: events and listing.
 
-    python benchmarks/landing_watch.py [--blobs 0 1000 5000] [--runs 5]
+    python benchmarks/bench_landing_watch.py [--blobs 0 1000 5000] [--runs 5]
 
 Runs Azurite, whose listing is far slower than Azure's and grows with the container: what counts is
 the ratio to a bare listing in the same pages, and the slope of the queue mode, which should be flat.

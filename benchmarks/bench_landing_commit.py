@@ -1,6 +1,6 @@
 """How committing scales with the drops that a table knows: one application transaction a drop.
 
-    python benchmarks/landing_commit.py [--drops 20000] [--batch 1000]
+    python benchmarks/bench_landing_commit.py [--drops 20000] [--batch 1000]
 
 Prints, while the table grows, what it costs to open it, to ask which drops of a batch it knows (at
 once from the log, and one by one as ``DeltaTable.transaction_version`` does), and to commit.

@@ -1,0 +1,89 @@
+"""Files dropped into storage: watch, settle, batch, score once, quarantine, reconcile.
+
+Two functions do the work, and both may be killed at any line and called again::
+
+    landing = open_landing("flight_delays", drops="landing/", home=home, tables=tables)
+
+    tick(landing, seconds=20) -> Tick
+        Looks for new files, writes them down, cuts settled ones into batches. A sensor asks for a
+        run of every record in ``Tick.requests`` under the run key ``record.request``: asking twice
+        is harmless, and a tick that died between writing and asking is made good by the next.
+        A record whose run is known to have died needs a run under another key; ``score_batch``
+        goes on where that run had come to.
+
+    score_batch(landing, batch_id, workspace=, scoring=ScoringJob(job, model)) -> BatchOutcome
+        Stages a batch, submits the scoring job under a name made of batch and attempt (a restarted
+        run finds it again), commits scores and quarantine, and records how it ended. A failed job
+        is no exception: ``BatchOutcome.state`` says whether it is tried again (WAITING: the next
+        tick asks for it) or parked (FAILED). What is raised leaves the batch open, to be run
+        again. ``give_up`` counts an attempt as failed from outside, such as when its run died of
+        it for the third time.
+
+The scoring job is an Azure ML pipeline with an input ``drops`` (a folder with one file a drop,
+named ``<drop id><suffix>``) and two outputs of Parquet files, one at most for each input file,
+whose names begin with the drop's id: ``scores`` (any columns) and ``rejected`` (a row for each row
+that cannot be used: ``row``, null where it is the whole file; ``reason``; what else there is).
+
+Beside them: ``status``, ``replay`` and ``drops`` for people, ``differences`` for the check that
+rows in are rows out, ``compact`` and ``expire`` for a maintenance job.
+"""
+
+from __future__ import annotations
+
+from mlops_dagster.landing.commit import Tables
+from mlops_dagster.landing.maintenance import compact, expire
+from mlops_dagster.landing.overview import drops, replay, status
+from mlops_dagster.landing.place import Landing, open_landing
+from mlops_dagster.landing.reconcile import differences
+from mlops_dagster.landing.scoring import ScoringJob, give_up, score_batch
+from mlops_dagster.landing.selection import Selection
+from mlops_dagster.landing.values import (
+    Acceptance,
+    Batch,
+    BatchOutcome,
+    BatchRecord,
+    BatchState,
+    Difference,
+    Drop,
+    DropOutcome,
+    DropRecord,
+    DropState,
+    Limits,
+    Reason,
+    Rules,
+    Status,
+    Tick,
+)
+from mlops_dagster.landing.watch import tick
+
+__all__ = [
+    "Landing",
+    "open_landing",
+    "tick",
+    "score_batch",
+    "ScoringJob",
+    "give_up",
+    "status",
+    "drops",
+    "replay",
+    "differences",
+    "compact",
+    "expire",
+    "Tables",
+    "Selection",
+    "Rules",
+    "Limits",
+    "Acceptance",
+    "Drop",
+    "DropRecord",
+    "DropState",
+    "DropOutcome",
+    "Batch",
+    "BatchRecord",
+    "BatchState",
+    "BatchOutcome",
+    "Tick",
+    "Status",
+    "Difference",
+    "Reason",
+]

@@ -1,0 +1,105 @@
+"""The ledger's SQLite file: its tables, and connections that wait for one another."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlops_dagster.errors import WorkspaceUnavailable
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS drops (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    path TEXT NOT NULL,
+    etag TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    offer INTEGER NOT NULL,
+    batch TEXT,
+    rows INTEGER,
+    scored INTEGER,
+    quarantined INTEGER,
+    reason TEXT
+);
+CREATE INDEX IF NOT EXISTS drops_by_state ON drops (state, position);
+CREATE INDEX IF NOT EXISTS drops_by_batch ON drops (batch);
+CREATE INDEX IF NOT EXISTS drops_by_path ON drops (path);
+CREATE TABLE IF NOT EXISTS batches (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    manifest TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    error TEXT,
+    job TEXT,
+    facts TEXT,
+    model TEXT,
+    frozen_at TEXT
+);
+CREATE INDEX IF NOT EXISTS batches_by_state ON batches (state, position);
+CREATE TABLE IF NOT EXISTS markers (folder TEXT PRIMARY KEY, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS journal (position INTEGER NOT NULL);
+"""
+
+
+class Database:
+    """Connections to one file.
+
+    Raises WorkspaceUnavailable where it cannot be made, read or written.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        with self._available():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with self._connection() as connection:
+                # Changing the mode of a fresh file takes the whole file: ask first.
+                mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+                if mode != "wal":
+                    connection.execute("PRAGMA journal_mode=WAL").fetchone()
+                connection.executescript(_TABLES)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for queries."""
+        with self._available(), self._connection() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that no other writer can interleave; an exception takes it back."""
+        with self._available(), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self._file, timeout=60, isolation_level=None)
+        try:
+            connection.row_factory = sqlite3.Row
+            # A batch that was written down must outlast a power cut: its run may have begun.
+            connection.execute("PRAGMA synchronous=FULL")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _available(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise WorkspaceUnavailable(
+                f"The ledger {self._file} cannot be used: {error}.",
+                remedy="Check its permissions and the free space.",
+            ) from error

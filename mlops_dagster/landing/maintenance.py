@@ -1,0 +1,96 @@
+"""Keeping the tables small, without forgetting which drops they hold."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.landing.commit import Tables, unavailable
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_TRIES = 10
+_LEAST = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to a table: files added and removed; for ``expire``, deleted for good."""
+
+    table: str
+    added: int
+    removed: int
+
+
+def compact(tables: Tables) -> list[Upkeep]:
+    """Write the small files of both tables together; may run beside commits.
+
+    Raises WorkspaceUnavailable where a table cannot be written.
+    """
+
+    def work(table: DeltaTable) -> tuple[int, int]:
+        metrics: Mapping[str, Any] = table.optimize.compact()
+        return metrics["numFilesAdded"], metrics["numFilesRemoved"]
+
+    return _each(tables, work)
+
+
+def expire(tables: Tables, *, keep: timedelta = timedelta(days=7)) -> list[Upkeep]:
+    """Delete files that no version of the last ``keep`` needs, and log entries before a checkpoint.
+
+    The checkpoint that is written first holds every application transaction, so that no drop is
+    forgotten: transactions only expire where ``delta.setTransactionRetentionDuration`` is set, and
+    such a table is refused.
+
+    Raises:
+        InvalidRequest: ``keep`` is under an hour: a commit under way could lose its files.
+        WorkspaceUnavailable: a table cannot be written.
+    """
+    if keep < _LEAST:
+        raise InvalidRequest(
+            f"Found keep={keep}; a commit that is under way could lose its files.",
+            remedy="Keep an hour at least, and a week where others read older versions.",
+        )
+    hours = int(keep.total_seconds() // 3600)
+
+    def work(table: DeltaTable) -> tuple[int, int]:
+        table.create_checkpoint()
+        table.cleanup_metadata()
+        gone = table.vacuum(hours, dry_run=False, enforce_retention_duration=False)
+        return 0, len(gone)
+
+    return _each(tables, work)
+
+
+def _each(tables: Tables, work: Callable[[DeltaTable], tuple[int, int]]) -> list[Upkeep]:
+    done = []
+    for uri in (tables.quarantine, tables.scores):
+        table = tables.open(uri)
+        if table is not None:
+            done.append(Upkeep(uri, *_again(tables, uri, work)))
+    return done
+
+
+def _again(
+    tables: Tables, uri: str, work: Callable[[DeltaTable], tuple[int, int]]
+) -> tuple[int, int]:
+    """Do it on the newest version, once more where a commit came in between."""
+    from deltalake.exceptions import CommitFailedError, DeltaError
+
+    for attempt in range(_TRIES):
+        table = tables.open(uri)
+        try:
+            return work(table) if table is not None else (0, 0)
+        except CommitFailedError as error:
+            if attempt == _TRIES - 1:
+                raise unavailable(uri, error) from error
+            time.sleep(random.uniform(0.05, 0.2))
+        except (DeltaError, OSError) as error:
+            raise unavailable(uri, error) from error
+    return 0, 0

@@ -1,0 +1,109 @@
+"""A project's landing: its source, ledger, rules and tables in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.landing.commit import Tables
+from mlops_dagster.landing.ledger import BlobStore, FolderStore, Ledger
+from mlops_dagster.landing.selection import Selection
+from mlops_dagster.landing.sources import Source
+from mlops_dagster.landing.values import Rules
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Everything that the functions of this package need.
+
+    Attributes:
+        staging: a folder of this machine in which batches are laid out for their jobs.
+    """
+
+    project: str
+    source: Source
+    ledger: Ledger
+    selection: Selection
+    rules: Rules
+    tables: Tables
+    staging: Path
+
+
+def open_landing(
+    project: str,
+    *,
+    drops: str | Path,
+    home: Path,
+    queue: str | None = None,
+    tables: Tables | None = None,
+    selection: Selection | None = None,
+    rules: Rules | None = None,
+    shared: str | Path | None = None,
+    credential: Any = None,
+) -> Landing:
+    """Open a project's landing. Nothing is read yet.
+
+    Args:
+        drops: the folder, or ``https://ACCOUNT.blob.core.windows.net/CONTAINER``, where files land.
+        home: the state folder; the ledger is ``landing/<project>.db`` in it.
+        queue: ``https://ACCOUNT.queue.core.windows.net/QUEUE`` that gets the container's
+            BlobCreated events; None lists the container.
+        tables: None for ``landing/<project>/`` in the state folder.
+        shared: a folder or container URL for the ledger's journal, where several machines work
+            on one landing; None for this machine alone.
+        credential: for Azure; None for ``AZURE_STORAGE_CONNECTION_STRING`` or azure-identity.
+
+    Raises:
+        InvalidRequest: a queue was given for a local folder.
+        WorkspaceUnavailable: the ledger cannot be made.
+    """
+    folder = home / "landing" / project
+    selection = selection or Selection()
+    return Landing(
+        project=project,
+        source=_source(drops, queue, selection, credential),
+        ledger=Ledger(home / "landing" / f"{project}.db", shared=_store(shared, credential)),
+        selection=selection,
+        rules=rules or Rules(),
+        tables=tables or Tables(str(folder / "scores"), str(folder / "quarantine")),
+        staging=folder / "staging",
+    )
+
+
+def _source(drops: str | Path, queue: str | None, selection: Selection, credential: Any) -> Source:
+    if not _is_url(drops):
+        if queue is not None:
+            raise InvalidRequest(
+                f"The queue {queue} was given for {drops}, which is a local folder.",
+                remedy="Give a container's URL, or leave the queue out.",
+            )
+        from mlops_dagster.landing.sources.folder import FolderSource
+
+        return FolderSource(Path(drops), selection)
+
+    from mlops_dagster.landing.sources.azure import container_client, queue_client
+
+    container = container_client(str(drops), credential)
+    if queue is None:
+        from mlops_dagster.landing.sources.blobs import BlobSource
+
+        return BlobSource(container, selection)
+    from mlops_dagster.landing.sources.queue import QueueSource
+
+    return QueueSource(queue_client(queue, credential), container, selection)
+
+
+def _store(shared: str | Path | None, credential: Any) -> BlobStore | FolderStore | None:
+    if shared is None:
+        return None
+    if not _is_url(shared):
+        return FolderStore(Path(shared))
+    from mlops_dagster.landing.sources.azure import container_client
+
+    return BlobStore(container_client(str(shared), credential))
+
+
+def _is_url(place: str | Path) -> bool:
+    return isinstance(place, str) and place.startswith(("https://", "http://"))

@@ -1,0 +1,206 @@
+"""One attempt at a batch: stage, score, commit, record.
+
+A process may die at any line, and another may work on the same batch at the same time. What makes
+that safe: staging appears whole by a rename; the job's name is made of batch, attempt and what was
+staged; ``Ledger.freeze`` decides once whose results count, before the first row is committed;
+``commit`` leaves out what the tables hold; closing a closed batch changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.job import Job
+from mlops_dagster.errors import Conflict
+from mlops_dagster.landing.commit import commit, rehearse
+from mlops_dagster.landing.ledger import Frozen
+from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.results import Results, WrongOutput, collect
+from mlops_dagster.landing.staging import Facts, Staged, stage, unstage
+from mlops_dagster.landing.values import Batch, BatchOutcome, BatchRecord, BatchState, now
+from mlops_dagster.workspace.ports import JobRecord, JobStatus, Workspace
+
+_MODEL = "landing.model"  # the tag of a job that says which model it scores with
+
+
+@dataclass(frozen=True)
+class ScoringJob:
+    """The pipeline that scores a folder of files.
+
+    Attributes:
+        job: with every input given but ``drops``.
+        model: its model's reference; goes into every row of the table.
+        drops: the input that takes the folder of files.
+        scores, rejected: its outputs; it may lack ``rejected`` where it never rejects a row.
+    """
+
+    job: Job
+    model: str
+    drops: str = "drops"
+    scores: str = "scores"
+    rejected: str = "rejected"
+
+
+def score_batch(
+    landing: Landing,
+    batch_id: str,
+    *,
+    workspace: Workspace,
+    scoring: ScoringJob,
+    experiment: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    on_submit: Callable[[JobRecord], None] | None = None,
+) -> BatchOutcome:
+    """Score a batch, or go on where a process that died had come to, or say how it had ended.
+
+    Args:
+        on_submit: called with the job before it is waited for, such as to stream its log.
+
+    Raises:
+        NotFound: there is no such batch.
+        InvalidRequest: the job itself is wrong; the batch stays open and can be run again.
+        Unavailable, WorkspaceUnavailable: something cannot be reached; likewise.
+    """
+    ledger = landing.ledger
+    record = ledger.start(batch_id)
+    if not record.state.is_open:
+        return _ended(landing, record)
+    if record.state is BatchState.COMMITTING:
+        return _finish(landing, record, ledger.frozen(batch_id), workspace, scoring)
+
+    staged = stage(record.batch, landing.source, landing.rules.acceptance, landing.staging)
+    job = None
+    if staged.facts.staged:
+        job = _submit(landing, record, staged, workspace, scoring, experiment, tags)
+        if on_submit is not None:
+            on_submit(job)
+        job = workspace.jobs.wait(job.name)
+    try:
+        results = _results(record.batch, staged.facts, job, workspace, scoring)
+        rehearse(landing.tables, record.batch, results)
+    except WrongOutput as error:
+        return _failed(landing, record, job, error)
+    frozen = Frozen(
+        job=job.name if job is not None else None,
+        facts=staged.facts.to_json(),
+        model=job.tags.get(_MODEL, scoring.model) if job is not None else scoring.model,
+        at=now().isoformat(),
+    )
+    try:
+        frozen = ledger.freeze(batch_id, record.attempt, frozen)
+    except Conflict:
+        return _ended(landing, ledger.batch(batch_id))
+    return _finish(landing, record, frozen, workspace, scoring)
+
+
+def give_up(landing: Landing, batch_id: str, attempt: int, error: str) -> BatchRecord:
+    """Count an attempt as failed: the batch waits for the next one, or is parked after the last.
+
+    Nothing happens to an attempt that is over or whose results are being committed.
+    Raises NotFound.
+    """
+    return landing.ledger.fail(batch_id, attempt, error, attempts=landing.rules.attempts)
+
+
+def _submit(
+    landing: Landing,
+    record: BatchRecord,
+    staged: Staged,
+    workspace: Workspace,
+    scoring: ScoringJob,
+    experiment: str | None,
+    tags: Mapping[str, str] | None,
+) -> JobRecord:
+    project = re.sub(r"[^A-Za-z0-9_-]", "-", landing.project)
+    name = f"{project}-{record.batch.id}-{record.attempt}-{staged.facts.digest}"
+    step = scoring.job.step
+    given = InputValue(type="uri_folder", path=str(staged.folder))
+    step = step.model_copy(update={"inputs": {**step.inputs, scoring.drops: given}})
+    ours = {"landing.batch": record.batch.id, _MODEL: scoring.model}
+    try:
+        return workspace.jobs.submit(
+            scoring.job.model_copy(update={"step": step}),
+            name=name,
+            experiment=experiment,
+            tags={**(tags or {}), **ours},
+        )
+    except Conflict:
+        # Submitted before the model or the pipeline changed: that job stands, with its own tags.
+        return workspace.jobs.get(name)
+
+
+def _results(
+    batch: Batch,
+    facts: Facts,
+    job: JobRecord | None,
+    workspace: Workspace,
+    scoring: ScoringJob,
+) -> Results:
+    if job is None:
+        return collect(batch, facts, None, None)
+    if job.status is not JobStatus.COMPLETED:
+        raise WrongOutput(f"Job {job.name} ended as {job.status}: {job.error or 'no reason'}")
+    if scoring.scores not in job.outputs:
+        known = ", ".join(sorted(job.outputs)) or "none"
+        raise WrongOutput(
+            f"Job {job.name} has no output {scoring.scores!r}; it has {known}.",
+            remedy="Name the scoring pipeline's outputs scores and rejected.",
+        )
+    return collect(
+        batch,
+        facts,
+        _folder(job, scoring.scores, workspace),
+        _folder(job, scoring.rejected, workspace),
+    )
+
+
+def _folder(job: JobRecord, output: str, workspace: Workspace) -> Path | None:
+    found = job.outputs.get(output)
+    return workspace.data.local_path(found.uri) if found is not None else None
+
+
+def _finish(
+    landing: Landing,
+    record: BatchRecord,
+    frozen: Frozen,
+    workspace: Workspace,
+    scoring: ScoringJob,
+) -> BatchOutcome:
+    """Commit what was frozen, and record it."""
+    batch, facts = record.batch, Facts.from_json(frozen.facts)
+    job = workspace.jobs.get(frozen.job) if frozen.job is not None else None
+    results = _results(batch, facts, job, workspace, scoring)
+    at = datetime.fromisoformat(frozen.at)
+    commit(landing.tables, batch, facts, results, model=frozen.model, at=at)
+    # What took a drop's place is offered here too: no event may tell of it.
+    landing.ledger.see(facts.successors)
+    landing.ledger.close(batch.id, results.outcomes)
+    unstage(batch.id, landing.staging)
+    return BatchOutcome(
+        batch.id, record.attempt, BatchState.DONE, dict(results.outcomes), frozen.job
+    )
+
+
+def _failed(
+    landing: Landing, record: BatchRecord, job: JobRecord | None, error: WrongOutput
+) -> BatchOutcome:
+    said = " ".join(str(error).split())
+    after = give_up(landing, record.batch.id, record.attempt, said)
+    if after.state is BatchState.FAILED:
+        unstage(record.batch.id, landing.staging)
+    name = job.name if job is not None else None
+    return BatchOutcome(record.batch.id, record.attempt, after.state, job=name, error=said)
+
+
+def _ended(landing: Landing, record: BatchRecord) -> BatchOutcome:
+    """How a batch stands that others have brought further."""
+    outcomes = {}
+    if record.state is BatchState.DONE:
+        found = landing.ledger.drops(batch=record.batch.id)
+        outcomes = {entry.drop.id: entry.outcome for entry in found if entry.outcome is not None}
+    return BatchOutcome(record.batch.id, record.attempt, record.state, outcomes, error=record.error)

@@ -1,0 +1,223 @@
+"""Lay out a batch as the folder of files that its job reads; refuse what must not get there.
+
+::
+
+    staging/BATCH/facts.json                what was found of each drop
+    staging/BATCH/drops/DROP_ID.parquet     a file a drop
+
+The folder appears whole, by a rename, and is the same for every attempt of this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlops_dagster.errors import Conflict
+from mlops_dagster.landing.probe import Probe
+from mlops_dagster.landing.sources import Changed, Gone, Refused, Source
+from mlops_dagster.landing.values import (
+    Acceptance,
+    Batch,
+    Drop,
+    Reason,
+    Refusal,
+    as_rows,
+    from_rows,
+)
+
+_TRIES = 5
+_ABANDONED = 86_400.0  # seconds after which a half-made folder is nobody's
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What staging found of a drop; at most one of the three is set.
+
+    Attributes:
+        rows: in the file that was staged.
+        refusal: why it was not.
+        successor: the drop that had taken its place.
+    """
+
+    rows: int | None = None
+    refusal: Refusal | None = None
+    successor: Drop | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What staging found, by drop id."""
+
+    by_drop: Mapping[str, Fact]
+
+    @property
+    def staged(self) -> dict[str, int]:
+        """The rows of each drop that has a file."""
+        return {drop: fact.rows for drop, fact in self.by_drop.items() if fact.rows is not None}
+
+    @property
+    def successors(self) -> tuple[Drop, ...]:
+        found = (fact.successor for fact in self.by_drop.values())
+        return tuple(drop for drop in found if drop is not None)
+
+    @cached_property
+    def digest(self) -> str:
+        """8 hexadecimal digits; differs where what was staged differs."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+    def to_json(self) -> str:
+        return json.dumps({drop: _as_json(fact) for drop, fact in self.by_drop.items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Facts:
+        return cls({drop: _from_json(body) for drop, body in json.loads(text).items()})
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A batch that is laid out; ``folder`` holds its files."""
+
+    folder: Path
+    facts: Facts
+
+
+def stage(batch: Batch, source: Source, acceptance: Acceptance, staging: Path) -> Staged:
+    """Lay out a batch, or find it laid out.
+
+    Raises Unavailable where the source cannot be read, OSError where the disk is full.
+    """
+    place = staging / batch.id
+    for _ in range(_TRIES):
+        if not place.exists():
+            _make(batch, source, acceptance, place)
+        # Another process may have ended the batch, and removed the folder, in between.
+        with suppress(FileNotFoundError):
+            facts = Facts.from_json((place / "facts.json").read_text(encoding="utf-8"))
+            return Staged(place / "drops", facts)
+    raise Conflict(f"The folder {place} is removed again and again while it is made.")
+
+
+def unstage(batch_id: str, staging: Path) -> None:
+    """Remove what ``stage`` laid out; idempotent."""
+    place = staging / batch_id
+    if place.exists():
+        # Renamed first: a folder that is half removed must not be taken for a whole one.
+        aside = staging / f".{batch_id}.{uuid.uuid4().hex}"
+        try:
+            place.rename(aside)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make(batch: Batch, source: Source, acceptance: Acceptance, place: Path) -> None:
+    """Make the batch's folder; where another process was faster, its folder stands."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made = place.with_name(f".{batch.id}.{uuid.uuid4().hex}")
+    try:
+        _lay_out(batch, source, acceptance, made)
+        made.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def laid_out(staging: Path) -> list[str]:
+    """The ids of the batches that are laid out; half-made folders that nobody owns are removed."""
+    found = []
+    for folder in staging.iterdir() if staging.exists() else ():
+        if not folder.name.startswith("."):
+            found.append(folder.name)
+            continue
+        with suppress(FileNotFoundError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def _lay_out(batch: Batch, source: Source, acceptance: Acceptance, made: Path) -> None:
+    folder = made / "drops"
+    folder.mkdir(parents=True)
+    facts: dict[str, Fact] = {}
+    with Probe(acceptance) as probe:
+        for drop in batch.drops:
+            facts[drop.id] = _take(drop, source, acceptance, folder, probe)
+    with (made / "facts.json").open("x", encoding="utf-8") as file:
+        file.write(Facts(facts).to_json())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _take(drop: Drop, source: Source, acceptance: Acceptance, folder: Path, probe: Probe) -> Fact:
+    suffix = PurePosixPath(drop.path).suffix.lower()
+    file = folder / f"{drop.id}{suffix if suffix in acceptance.suffixes else ''}"
+    refusal = _refused_unread(drop, suffix, acceptance)
+    try:
+        if refusal is not None:
+            return Fact(refusal=refusal)
+        source.fetch(drop, file)
+        found = probe.rows(file, suffix)
+        if not isinstance(found, Refusal):
+            return Fact(rows=found)
+        refusal = found
+    except Refused as error:
+        refusal = error.refusal
+    except Gone:
+        refusal = Refusal(Reason.DELETED, "it was deleted before it was read")
+    except Changed as error:
+        file.unlink(missing_ok=True)
+        return Fact(successor=error.current)
+    file.unlink(missing_ok=True)
+    return Fact(refusal=refusal)
+
+
+def _refused_unread(drop: Drop, suffix: str, acceptance: Acceptance) -> Refusal | None:
+    """Why the drop is refused for what is known of it before it is read, if it is."""
+    from mlops_dagster.landing.sources.port import refuse_unsafe
+
+    try:
+        refuse_unsafe(drop)
+    except Refused as error:
+        return error.refusal
+    if drop.size == 0:
+        return Refusal(Reason.EMPTY, "it has no bytes")
+    if drop.size > acceptance.size:
+        return Refusal(
+            Reason.TOO_LARGE, f"it has {drop.size:,} bytes; at most {acceptance.size:,} are taken"
+        )
+    if suffix not in acceptance.suffixes:
+        known = ", ".join(acceptance.suffixes)
+        return Refusal(
+            Reason.UNKNOWN_TYPE, f"it ends in {suffix or 'no suffix'!r}; taken are {known}"
+        )
+    return None
+
+
+def _as_json(fact: Fact) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if fact.rows is not None:
+        body["rows"] = fact.rows
+    if fact.refusal is not None:
+        body["refusal"] = [fact.refusal.reason, fact.refusal.detail]
+    if fact.successor is not None:
+        body["successor"] = as_rows([fact.successor])[0]
+    return body
+
+
+def _from_json(body: Mapping[str, Any]) -> Fact:
+    refusal = Refusal(Reason(body["refusal"][0]), body["refusal"][1]) if "refusal" in body else None
+    successor = from_rows([body["successor"]])[0] if "successor" in body else None
+    return Fact(body.get("rows"), refusal, successor)

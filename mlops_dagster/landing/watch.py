@@ -1,0 +1,53 @@
+"""One look at the source: see, settle, batch, and say what should run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.landing.batching import cut
+from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.sources import Unavailable
+from mlops_dagster.landing.staging import laid_out, unstage
+from mlops_dagster.landing.values import Batch, DropState, Tick, Waiting, now
+
+
+def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
+    """Look for new files for about ``seconds``, and cut what has settled into batches.
+
+    Every page is written down before the source is told so, and every batch before it is
+    returned. What a tick that died had written down, the next one returns. Safe to call from
+    several processes at once. A source that cannot be reached is no error: ``Tick.problem``.
+
+    Raises WorkspaceUnavailable where the ledger cannot be used.
+    """
+    source, ledger = landing.source, landing.ledger
+    new, complete, problem = 0, False, None
+    try:
+        until = time.monotonic() + seconds
+        for page in source.scan(ledger.cursor(source.identity), until):
+            new += ledger.see(
+                page.drops, markers=page.markers, source=source.identity, cursor=page.cursor
+            )
+            source.accept(page)
+            complete = page.complete
+    except Unavailable as error:
+        problem = _one_line(error)
+
+    def decide(waiting: Iterable[Waiting], opened: int) -> Sequence[Batch]:
+        rules = landing.rules
+        return cut(waiting, opened, limits=rules.limits, settle=rules.settle, at=now())
+
+    made = ledger.cut(decide, marker=landing.selection.marker is not None)
+    # Asked for before the open batches, so that none of these can be opened in between.
+    staged = laid_out(landing.staging)
+    requests = tuple(ledger.open_batches())
+    for done in set(staged) - {request.batch.id for request in requests}:
+        unstage(done, landing.staging)
+    states, *_ = ledger.totals()
+    return Tick(new, len(made), requests, states.get(DropState.WAITING, 0), complete, problem)
+
+
+def _one_line(error: MlopsError) -> str:
+    return " ".join(str(error).split())
