@@ -33,6 +33,7 @@ check: .venv/.dev ## lint, format, types, and the links and commands of the docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/check_docs.py
+	$(BIN)/python scripts/language_page.py --check
 
 format: .venv/.dev ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
@@ -41,7 +42,7 @@ format: .venv/.dev ## mend what can be mended by itself
 bench: .venv/.dev ## every benchmark, with its peers, as ratios
 	@for benchmark in benchmarks/bench_*.py; do \
 	  echo "== $$benchmark"; \
-	  $(BIN)/python "$$benchmark" $(ARGS) || exit 1; \
+	  PYTHONPATH=. $(BIN)/python "$$benchmark" $(ARGS) || exit 1; \
 	done
 
 constraints: .venv/.dev ## resolve constraints.txt anew, to the newest versions that fit pyproject.toml

@@ -259,8 +259,10 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Pr
             message = f"With its aliases written out this has more than {_MAX_PARTS:,} parts."
             raise InvalidDocument([Problem(path, line, _dotted(loc), message, "Split the file.")])
         if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
+            for key, value in _own_first(node):
                 inner = (*loc, str(key.value))
+                if inner in lines and not _is_own(key, node):
+                    continue
                 if inner in lines and key.value != "<<":
                     message = f"The key {key.value!r} stands here a second time."
                     remedy = f"It first stands on line {lines[inner]}; keep one of them."
@@ -274,6 +276,16 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Pr
                 (item, (*loc, position), (*around, id(node)))
                 for position, item in enumerate(node.value)
             ]
+
+
+def _own_first(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
+    """The entries of a mapping, those that `<<` brings into it last: its own stand before them."""
+    return sorted(node.value, key=lambda entry: not _is_own(entry[0], node))
+
+
+def _is_own(key: yaml.Node, node: yaml.MappingNode) -> bool:
+    begin, end = node.start_mark, node.end_mark
+    return bool(begin.index <= key.start_mark.index < end.index)
 
 
 def _dotted(loc: Loc) -> str:

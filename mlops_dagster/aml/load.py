@@ -119,7 +119,7 @@ _SCHEMAS = {
 
 def _kind_by_fields(data: dict[Any, Any]) -> str:
     kind = data.get("type")
-    if "trigger" in data and "create_job" in data:
+    if "trigger" in data and {"create_job", "import_data", "create_monitor"} & data.keys():
         return "schedule"
     if isinstance(kind, str) and kind.lower() in COMPUTE_TYPES:
         return "compute"

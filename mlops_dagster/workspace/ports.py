@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from mlops_dagster.aml.assets import Cron, Recurrence, Schedule
     from mlops_dagster.aml.job import Job
 
 
@@ -188,6 +189,23 @@ class Jobs(Protocol):
             WorkspaceUnavailable: the state could not be written; nothing was started.
         """
 
+    def validate(self, job: Job, *, name: str | None = None) -> Sequence[str]:
+        """Check a job as ``submit`` does, and start, copy and write down nothing.
+
+        Returns the lines with which its log would begin: what has no effect here, and the like.
+        Raises as ``submit`` does, but no Conflict.
+        """
+
+    def resume(self, name: str, *, new_name: str | None = None) -> JobRecord:
+        """Go on with a pipeline that failed or was canceled, as a new job of the same plan.
+
+        Steps that did not complete run, and those behind them; what else completed is taken over,
+        deterministic or not. Idempotent by ``new_name``; None takes ``NAME_r2``, ``NAME_r3`` ...
+
+        Raises NotFound, InvalidRequest where there is nothing to resume, Conflict where the
+        pipeline has not ended yet or the new name is taken.
+        """
+
     def get(self, name: str) -> JobRecord:
         """The job as it stands now. Raises NotFound."""
 
@@ -200,7 +218,11 @@ class Jobs(Protocol):
         archived: bool = False,
         limit: int = 100,
     ) -> Sequence[JobRecord]:
-        """Newest first: the steps of ``parent``, or the jobs that nobody's step are."""
+        """Newest first: the steps of ``parent``, or the jobs that nobody's step are.
+
+        Args:
+            archived: lists archived ones too.
+        """
 
     def wait(self, name: str, *, timeout: float | None = None) -> JobRecord:
         """Wait until the job has ended, at most ``timeout`` seconds, and return it as it is then."""
@@ -214,14 +236,27 @@ class Jobs(Protocol):
     def cancel(self, name: str) -> JobRecord:
         """Ask a job to end; when this returns it may still be CancelRequested. Idempotent."""
 
+    def archive(self, name: str) -> JobRecord:
+        """Leave a job out of lists; nothing of it is removed. Idempotent. Raises NotFound."""
+
+    def restore(self, name: str) -> JobRecord:
+        """Put an archived job back into lists. Idempotent. Raises NotFound."""
+
     def tracked(self, name: str) -> Tracked:
         """What the job and its steps logged to MLflow."""
 
     def artifact(self, name: str, path: str) -> bytes:
         """The content of one logged file. Raises NotFound."""
 
-    def download(self, name: str, to: Path, *, output: str | None = None) -> Sequence[Path]:
-        """Copy the outputs (or one), and the logs, below ``to``; returns what was written."""
+    def download(
+        self, name: str, to: Path, *, output: str | None = None, everything: bool = False
+    ) -> Sequence[Path]:
+        """Copy the outputs (or one), and the logs, below ``to``; returns what was written.
+
+        Args:
+            everything: also the files that it logged to MLflow, and all of its steps, each in a
+                folder by its key.
+        """
 
 
 @dataclass(frozen=True)
@@ -377,6 +412,58 @@ class Models(Protocol):
         """Copy the model's files below ``to`` and return where they lie."""
 
 
+@dataclass(frozen=True)
+class ScheduleRecord:
+    """A job that runs again and again.
+
+    Attributes:
+        trigger: when; see ``aml.timing`` for what it means.
+        created_at: when it was first created, from which a recurrence without a start goes on.
+        source: its file.
+    """
+
+    name: str
+    trigger: Cron | Recurrence
+    is_enabled: bool
+    created_at: datetime
+    display_name: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source: Path | None = None
+
+
+class Schedules(Protocol):
+    """Schedules of a workspace."""
+
+    def create(self, schedule: Schedule) -> ScheduleRecord:
+        """Keep a schedule; one of that name gets its content, and stays enabled or disabled.
+
+        Raises as ``Jobs.validate`` does for its job, InvalidRequest for a time that is none,
+        Unsupported for a job that is only named.
+        """
+
+    def get(self, name: str) -> ScheduleRecord:
+        """Raises NotFound."""
+
+    def list(self) -> Sequence[ScheduleRecord]:
+        """All schedules, by name."""
+
+    def enable(self, name: str) -> ScheduleRecord:
+        """Idempotent. Raises NotFound."""
+
+    def disable(self, name: str) -> ScheduleRecord:
+        """Idempotent. Raises NotFound."""
+
+    def delete(self, name: str) -> None:
+        """Remove it; its jobs stay. Raises NotFound."""
+
+    def submit(self, name: str, at: datetime) -> JobRecord:
+        """Start the job of one moment, once, whether the schedule is enabled and due or not.
+
+        Raises NotFound, and as ``Jobs.submit`` does.
+        """
+
+
 class Workspace(Protocol):
     """A workspace, local or on Azure."""
 
@@ -394,6 +481,9 @@ class Workspace(Protocol):
 
     @property
     def models(self) -> Models: ...
+
+    @property
+    def schedules(self) -> Schedules: ...
 
     def close(self) -> None:
         """Give back what this process holds; jobs go on."""

@@ -17,6 +17,7 @@ from mlops_dagster.aml.job import (
     Step,
     UnsupportedComponent,
 )
+from tests.aml.conftest import Write
 
 HERE = Path(__file__).parent / "conformance"
 KINDS = ("job", "component", "data", "model", "environment", "compute", "schedule")
@@ -128,3 +129,26 @@ def test_both_loaders_read_the_same_asset(kind: str, official: Any) -> None:
         for field in ("size", "max_instances", "image"):
             expected = getattr(theirs, field, None)
             assert expected is None or getattr(asset, field) == expected
+
+
+@pytest.mark.parametrize("kind", ["command", "sweep"])
+def test_single_braces_are_read_as_the_azure_tools_submit_them(
+    kind: str, write: Write, official: Any
+) -> None:
+    command = "command: train --rate {inputs.rate} --n ${{inputs.n}} --as '{rate}' ${HOME}"
+    rest = "environment: azureml:training:1"
+    path = write(
+        f"{command}\n{rest}\ninputs: {{rate: 0.1, n: 3}}\n"
+        if kind == "command"
+        else f"type: sweep\ntrial:\n  {command} --b {{search_space.b}}\n  {rest}\n"
+        "inputs: {rate: 0.1, n: 3}\n"
+        "search_space: {b: {type: choice, values: [1, 2]}}\n"
+        "sampling_algorithm: random\n"
+        "objective: {goal: maximize, primary_metric: score}\n"
+        "limits: {max_total_trials: 2}\n"
+    )
+    theirs = official["job"](path)
+    submitted = (theirs._to_job() if kind == "command" else theirs)._to_rest_object().properties
+
+    component = aml.load_job(path).step.component
+    assert getattr(component, "command", None) == getattr(submitted, "trial", submitted).command

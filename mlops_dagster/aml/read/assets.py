@@ -54,6 +54,10 @@ _COMPUTE_OF_TYPE: dict[str, tuple[str, ...]] = {
 
 def read_data(part: Part) -> DataAsset | None:
     """A data asset."""
+    if part.has("source"):
+        remedy = "Import it there, or name a local copy as `path:` and take `source:` out."
+        part.at("source").problem("Data is imported from a connection by Azure alone.", remedy)
+        return None
     part.fields(_ASSET)
     path = part.required("path").as_text()
     name = part.required("name").as_text()

@@ -21,6 +21,7 @@ from mlops_dagster.aml.part import Part
 from mlops_dagster.aml.read import command, spark, sweep
 from mlops_dagster.aml.read.component import UNSUPPORTED, read_common, read_component_at
 from mlops_dagster.aml.read.ios import inferred_input, inferred_outputs, read_input, read_outputs
+from mlops_dagster.aml.read.older import with_double_braces
 from mlops_dagster.aml.read.pipeline import read_settings, read_steps
 from mlops_dagster.aml.read.step import FIELDS, finish, read_draft, step_of
 from mlops_dagster.aml.read.wiring import Scope, check_given
@@ -66,6 +67,7 @@ def _kind(part: Part) -> str | None:
 
 
 def _standing(part: Part, kind: str) -> Step | None:
+    part = with_double_braces(part)
     part.fields((*FIELDS, *_KINDS[kind]))
     if part.has("component"):
         part.at("component").problem(

@@ -14,6 +14,7 @@ from mlops_dagster.aml.graph import cycle, dependencies
 from mlops_dagster.aml.job import ParallelFor, PipelineComponent, PipelineSettings
 from mlops_dagster.aml.part import Part
 from mlops_dagster.aml.read.command import read_compute
+from mlops_dagster.aml.read.older import with_own_inputs
 from mlops_dagster.aml.read.step import finish, read_draft
 from mlops_dagster.aml.read.wiring import Scope
 
@@ -34,7 +35,8 @@ def read_steps(
     if not jobs.given or jobs.data == {}:
         part.problem("The pipeline has no steps.", "Name them under `jobs:`.")
     outputs = common["outputs"]
-    named = {name: entry for name, entry in jobs.entries() if _named_well(entry, name)}
+    written = {name: entry for name, entry in jobs.entries() if _named_well(entry, name)}
+    named = with_own_inputs(written)
     drafts = {name: read_draft(entry, name, named, outputs) for name, entry in named.items()}
     read = {name: draft for name, draft in drafts.items() if draft is not None}
     scope = Scope(

@@ -25,6 +25,8 @@ _CRON_FIELD = re.compile(r"[\d*/,\-A-Za-z?L#]+")
 
 def read_schedule(part: Part) -> Schedule | None:
     """A schedule with the job that it runs."""
+    if _belongs_to_azure(part):
+        return None
     part.fields(
         ("name", "display_name", "description", "tags", "properties", "trigger", "create_job",
          "is_enabled", "provisioning_state")
@@ -45,6 +47,16 @@ def read_schedule(part: Part) -> Schedule | None:
         source=part.document.path,
         **found,
     )
+
+
+def _belongs_to_azure(part: Part) -> bool:
+    """Whether it does something else than run a job, which is noted."""
+    others = {"import_data": "imports data", "create_monitor": "watches a deployed model"}
+    found = [(name, does) for name, does in others.items() if part.has(name)]
+    for name, does in found:
+        remedy = "Here a schedule runs a job: write `create_job:`."
+        part.at(name).problem(f"A schedule that {does} is carried out by Azure alone.", remedy)
+    return bool(found)
 
 
 def _trigger(part: Part) -> Cron | Recurrence | None:

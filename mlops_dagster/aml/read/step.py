@@ -232,7 +232,7 @@ def finish(draft: Draft, scope: Scope, *, looped: bool = False) -> Step:
         entry = part.at("inputs").at(name)
         check_input_bindings(entry, value, specs.get(name), scope, draft.name)
     _check_outputs(draft, component, scope)
-    _check_other_bindings(part, scope, draft.name)
+    _check_other_bindings(draft, scope)
     if not looped and component.type not in CONTROL:
         check_given(part, component, given | _searched(draft), step=True)
     _check_own_texts(draft, component)
@@ -308,13 +308,25 @@ def _check_outputs(draft: Draft, component: Component, scope: Scope) -> None:
                 where.problem(f"{binding.text} is no place for an output.", remedy)
 
 
-def _check_other_bindings(part: Part, scope: Scope, step: str) -> None:
+def _check_other_bindings(draft: Draft, scope: Scope) -> None:
+    part, step = draft.part, draft.name
+    if isinstance(draft.component, UnsupportedComponent):
+        _check_bindings_anywhere(part, scope, step)
+        return
     for text in walk_text(part, _OWN_BINDINGS):
         for binding in bindings(text.data):
             if binding.root == "parent.inputs":
                 scope.check(text, binding, step)
             elif binding.root in ("parent.jobs", "parent.outputs"):
                 text.problem(f"{binding.text} is known only to inputs and outputs.")
+
+
+def _check_bindings_anywhere(part: Part, scope: Scope, step: str) -> None:
+    """AutoML and the like take data in fields of their own, such as ``training_data``."""
+    for text in walk_text(part, frozenset(["component", "outputs"])):
+        for binding in bindings(text.data):
+            if binding.root in ("parent.inputs", "parent.jobs"):
+                scope.check(text, binding, step)
 
 
 def step_of(

@@ -14,6 +14,11 @@ def working_folder(home: Path, job: str) -> Path:
     return home / "jobs" / job / "work"
 
 
+def python_folder(home: Path, job: str) -> Path:
+    """Where what is made for one job's Python lies: what its command installs, for one."""
+    return home / "jobs" / job / "python"
+
+
 def keep(home: Path, storage: Storage, job: str) -> None:
     """Move what the command wrote to ``./outputs`` and ``./logs`` to where it stays."""
     place = storage.path_of(artifacts_uri(job))
@@ -26,6 +31,7 @@ def keep(home: Path, storage: Storage, job: str) -> None:
 
 
 def clear(home: Path, storage: Storage, job: str) -> None:
-    """Remove the copy of the code and what was staged and not published."""
+    """Remove the copy of the code, its own Python, and what was staged and not published."""
     storage.discard(job)
     shutil.rmtree(working_folder(home, job), ignore_errors=True)
+    shutil.rmtree(python_folder(home, job), ignore_errors=True)

@@ -21,12 +21,20 @@ from mlops_dagster.aml.job import (
 )
 from mlops_dagster.aml.places import Place, component_places, places
 from mlops_dagster.aml.references import LocalPath, parse_reference
+from mlops_dagster.aml.unrolled import unrolled
 from mlops_dagster.errors import Problem, Unsupported
-from mlops_dagster.workspace.local import kinds
+from mlops_dagster.workspace.local import kinds, spark_step
+from mlops_dagster.workspace.local.addresses import (
+    SUBSTITUTIONS,
+    elsewhere,
+    instead_of,
+    redacted,
+)
+from mlops_dagster.workspace.local.storage import Instead
 
 _ELSEWHERE = "Run it in a workspace on Azure, or take it out."
 _GPU = re.compile(r"--gpus\b|--runtime[= ]nvidia\b")
-_SERVICES = {
+_CALLED = {
     "automl": "An AutoML job",
     "data_transfer": "A data transfer (Data Factory)",
     "import": "An import job",
@@ -35,9 +43,17 @@ _SERVICES = {
 }
 
 
-def refuse(job: Job) -> None:
-    """Raise Unsupported, with every such place in the job's files, where it needs Azure."""
-    found = [problem for place in places(job) for problem in _refused(place)]
+def refuse(job: Job, instead: Instead = lambda text, _: text) -> None:
+    """Raise Unsupported, with every such place in the job's files, where it needs Azure.
+
+    Args:
+        instead: answers what stands in for an address of an input of a type.
+    """
+    found = [
+        problem
+        for place in places(job)
+        for problem in (*_refused(place), *_out_of_reach(place, instead))
+    ]
     if found:
         raise Unsupported(
             "This job holds what cannot run on this machine:\n"
@@ -50,7 +66,7 @@ def refused(job: Job | Component) -> list[Problem]:
 
     A registered component may be in the workspace, so that it is none of them.
     """
-    found = places(job) if isinstance(job, Job) else component_places(job)
+    found = places(unrolled(job)) if isinstance(job, Job) else component_places(job)
     return [
         problem
         for place in found
@@ -75,23 +91,43 @@ def _refused(place: Place) -> Iterator[Problem]:
     step, component = place.step, place.step.component
     match component:
         case UnsupportedComponent():
-            what = _SERVICES.get(component.kind, f"A job of type {component.kind}")
+            what = _CALLED.get(component.kind, f"A job of type {component.kind}")
             field = "type" if component.source is None else ""
             yield place.problem(field, f"{what} runs only on Azure.", _ELSEWHERE)
         case ComponentReference():
+            # What is nested stands in another file, which --set does not reach.
+            field = f"jobs.{place.path}.component" if place.path else "component"
+            by_set = "" if "." in place.path else f"--set {field}=FILE, "
             yield place.problem(
                 "component",
                 f"The registered component {component.reference} is not on this machine.",
-                "Name its file instead: --set "
-                f"jobs.{place.path}.component=FILE, or run the job in a workspace on Azure.",
+                f"Name its file instead: {by_set}under `components:` in"
+                f" .mlops/{SUBSTITUTIONS}, or in a component.yml of the project.",
             )
         case IfElse() | DoWhile() | ParallelFor():
-            message = f"The control flow node {component.type} runs only on Azure."
+            message = f"The control flow node {component.type} is decided by what a step writes."
             yield place.problem("type", message, _ELSEWHERE)
         case PipelineComponent():
             pass
         case _:
             yield from _leaf(place, step)
+
+
+def _out_of_reach(place: Place, instead: Instead) -> Iterator[Problem]:
+    """Inputs that lie where nothing is fetched from."""
+    for name, value in place.step.inputs.items():
+        if value.path is None:
+            continue
+        spec = place.step.component.inputs.get(name)
+        type_ = value.type or (spec.type if spec is not None else None)
+        address = instead(value.path, type_)
+        if (reason := elsewhere(address, type_)) is not None:
+            field = ".".join(("jobs", *place.path.split("."), "inputs", name))
+            yield place.problem(
+                f"inputs.{name}",
+                f"{redacted(address)} {reason}.",
+                instead_of(address, field if place.path else f"inputs.{name}"),
+            )
 
 
 def _leaf(place: Place, step: Step) -> Iterator[Problem]:
@@ -100,6 +136,9 @@ def _leaf(place: Place, step: Step) -> Iterator[Problem]:
         message = f"A job of type {kind} does not run on this machine."
         yield place.problem("type", message, _ELSEWHERE)
         return
+    if kind == "spark" and (missing := spark_step.missing()):
+        message = f"A Spark job needs pyspark and Java; missing here: {missing}."
+        yield place.problem("type", message, spark_step.REMEDY)
     code = kinds.code_of(step)
     if code is not None and not isinstance(parse_reference(code), LocalPath):
         field = "task.code" if step.component.type == "parallel" else "code"

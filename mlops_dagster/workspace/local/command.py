@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 
 
 def body(step: Step, fill: Callable[[str], str]) -> dict[str, Any]:
-    """The command, the environment and the distribution of a step."""
+    """The command and the distribution of a step."""
     from mlops_dagster.aml.job import CommandComponent
 
     component = step.component
     assert isinstance(component, CommandComponent)  # noqa: S101 - the table of kinds says so
-    environment = step.environment or component.environment
     distribution = step.distribution or component.distribution
     return {
         "command": component.command,
-        "environment": environment.model_dump(mode="json") if environment else None,
         "distribution": _filled(distribution.model_dump(mode="json"), fill)
         if distribution
         else None,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import InvalidDocument, NotFound, Problem, suggest
 from mlops_dagster.workspace.local.records import ACTIVE, WAITING
 from mlops_dagster.workspace.local.state import State
 from mlops_dagster.workspace.ports import Compute, ComputeTarget
+
+if TYPE_CHECKING:
+    from mlops_dagster.aml.assets import ComputeAsset
 
 # Azure ML has this one in every workspace; "local" is its older word for the submitter's machine.
 _UNDECLARED = ("serverless", "local")
@@ -50,6 +54,11 @@ class LocalCompute(Compute):
         """
         return self._key(self.get(name))
 
+    def isolates(self, name: str) -> bool:
+        """Whether jobs on a target run in virtual environments: its tag ``isolate`` is ``true``."""
+        asset = self._assets().get(name)
+        return asset is not None and (asset.tags.get("isolate") or "").lower() == "true"
+
     def _key(self, target: ComputeTarget) -> str:
         return f"{self._cloud}#{target.name}" if target.source else "this machine"
 
@@ -73,12 +82,17 @@ class LocalCompute(Compute):
         return busy, queued
 
     def _declared(self) -> dict[str, ComputeTarget]:
-        found: dict[str, ComputeTarget] = {}
+        return {name: _target(asset) for name, asset in self._assets().items()}
+
+    def _assets(self) -> dict[str, ComputeAsset]:
+        from mlops_dagster.aml import load_compute
+
+        found: dict[str, ComputeAsset] = {}
         problems: list[Problem] = []
         folder = self._cloud / "compute" if self._cloud is not None else None
         for file in sorted(folder.glob("*.y*ml")) if folder is not None else ():
             try:
-                target = _read(file)
+                target = load_compute(file)
             except InvalidDocument as error:
                 problems += error.problems
                 continue
@@ -97,17 +111,14 @@ class LocalCompute(Compute):
         return NotFound("compute", name, remedy=f"{near} {where}" if near else where)
 
 
-def _read(file: Path) -> ComputeTarget:
-    from mlops_dagster.aml import load_compute
-
-    asset = load_compute(file)
+def _target(asset: ComputeAsset) -> ComputeTarget:
     return ComputeTarget(
         name=asset.name,
         type=asset.type,
         max_instances=asset.max_instances,
         min_instances=asset.min_instances,
         size=asset.size,
-        source=file,
+        source=asset.source,
     )
 
 

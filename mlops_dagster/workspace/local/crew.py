@@ -35,14 +35,17 @@ class Crew:
         self._cancellations: dict[str, Cancellation] = {}
         self._waiting: dict[str, tuple[Leaf, Ended]] = {}
         self._canceled: set[str] = set()
+        self._parents = {group.job: group.parent for group in site.plan.groups}
+        self._parents |= {leaf.job: leaf.parent for leaf in site.plan.leaves}
         self._woken = threading.Event()
 
     def start(self, leaf: Leaf, ended: Ended) -> None:
         """Queue a leaf whose upstreams have completed; its name is put to ``ended`` at its end."""
-        if leaf.reuse and self._reused(leaf):
+        if self._taken_over(leaf) or (leaf.reuse and self._reused(leaf)):
             ended.put(leaf.job)
             return
         with self._lock:
+            self._parents[leaf.job] = leaf.parent  # a sweep's trials are not in the plan
             self._waiting[leaf.job] = (leaf, ended)
         with self._site.state.write() as connection:
             records.moved(
@@ -66,7 +69,12 @@ class Crew:
 
         def work() -> None:
             try:
-                execute(self._site, leaf, cancellation)
+                if leaf.trials is None:
+                    execute(self._site, leaf, cancellation)
+                else:
+                    from mlops_dagster.workspace.local.sweep.conducting import conduct
+
+                    conduct(self._site, self, leaf, cancellation)
             finally:
                 with self._lock:
                     del self._cancellations[leaf.job]
@@ -80,17 +88,17 @@ class Crew:
         with self._lock:
             return job in self._canceled
 
-    def cancel(self, jobs: set[str]) -> None:
+    def cancel(self, jobs: set[str], reason: str = "It was canceled.") -> None:
         """End these, whether they run or wait."""
         with self._lock:
             self._canceled |= jobs
             running = [item for job, item in self._cancellations.items() if job in jobs]
             waiting = [job for job in self._waiting if job in jobs]
         for cancellation in running:
-            cancellation.request()
+            cancellation.request(reason)
         for job in waiting:
             with self._site.state.write() as connection:
-                records.end(connection, job, JobStatus.CANCELED, error="It was canceled.")
+                records.end(connection, job, JobStatus.CANCELED, error=reason)
         self._begin_granted()
 
     def interrupt(self) -> None:
@@ -124,8 +132,8 @@ class Crew:
             ).fetchall()
         asked = {row["name"] for row in rows}
         if asked:
-            parents = {group.job: group.parent for group in plan.groups}
-            parents |= {leaf.job: leaf.parent for leaf in plan.leaves}
+            with self._lock:
+                parents = dict(self._parents)
             wanted = {job for job in parents if asked & set(_upwards(job, parents))}
             if new := wanted - self._canceled:
                 self.cancel(new)
@@ -161,6 +169,18 @@ class Crew:
             else:
                 self.begin(leaf, ended)
 
+    def _taken_over(self, leaf: Leaf) -> bool:
+        """Whether what completed in the pipeline that this one resumes stands in for this one."""
+        if leaf.takes_over is None:
+            return False
+        with self._site.state.read() as connection:
+            done = reuse.of(connection, leaf.takes_over, self._site.storage)
+        if done is None:
+            note(self._site.home, leaf.job, f"The outputs of {leaf.takes_over} are gone: it runs.")
+            return False
+        self._stand_in(leaf, done, reuse.said_of_resumed(done[0]))
+        return True
+
     def _reused(self, leaf: Leaf) -> bool:
         """Whether a job that was done before stands in for this one."""
         site = self._site
@@ -172,10 +192,13 @@ class Crew:
             done = reuse.find(connection, found, site.storage)
         if done is None:
             return False
-        job, outputs = done
-        note(site.home, leaf.job, reuse.said(job))
-        site.end(leaf.job, JobStatus.COMPLETED, reused_from=job, outputs=outputs)
+        self._stand_in(leaf, done, reuse.said(done[0]))
         return True
+
+    def _stand_in(self, leaf: Leaf, done: reuse.Done, said: str) -> None:
+        job, outputs = done
+        note(self._site.home, leaf.job, said)
+        self._site.end(leaf.job, JobStatus.COMPLETED, reused_from=job, outputs=outputs)
 
 
 def _upwards(job: str | None, parents: dict[str, str | None]) -> list[str]:

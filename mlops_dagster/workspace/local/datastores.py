@@ -7,7 +7,8 @@
         LocalUpload/DIGEST/     local inputs, one copy a content
         azureml/JOB/OUTPUT/     outputs that name no place of their own
         azureml-models/NAME/VERSION/   registered models
-      NAME/                     a datastore that .cloud/local/datastores/*.yml declares
+      NAME/                     a datastore that .cloud/local/datastores/*.yml declares, or that
+                                a job names where there is no project
       .staging/                 what is being written; moved into place when it is whole
       .replaced/                for an instant: what a new output takes the place of
 """
@@ -137,7 +138,8 @@ class Datastores:
 
     def _folder(self, name: str) -> Path:
         folder = self.root / name
-        if _NAME.fullmatch(name) and folder.is_dir():
+        # With no project at hand any name stands for a folder here, as any compute does.
+        if _NAME.fullmatch(name) and (folder.is_dir() or self._cloud is None):
             return folder
         known = sorted(item.name for item in self.root.iterdir() if item.name[0] != ".")
         remedy = f"Known here: {', '.join(known)}."

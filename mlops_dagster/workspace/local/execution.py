@@ -12,11 +12,21 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
-from mlops_dagster.workspace.local import artifacts, kinds, logs, process, queue, records, reuse
+from mlops_dagster.workspace.local import (
+    artifacts,
+    interpreters,
+    kinds,
+    logs,
+    process,
+    queue,
+    records,
+    reuse,
+)
 from mlops_dagster.workspace.local.plan import Data, Leaf, Output, Value
 from mlops_dagster.workspace.local.process import Cancellation, Ending
 from mlops_dagster.workspace.local.site import Site
@@ -26,15 +36,24 @@ from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 _MODELS = ("mlflow_model", "custom_model", "triton_model")
 
 
+Outcome = tuple[JobStatus, str | None, list[OutputRecord]]
+"""How a job ended, why where it did not complete, and its outputs."""
+
+
 class _Refused(Exception):
     """The job cannot complete, for a reason that its record is to give."""
 
 
 def execute(site: Site, leaf: Leaf, cancellation: Cancellation) -> None:
     """Run a leaf that has its nodes, to a terminal state; raises nothing."""
+    carry_out(site, leaf, lambda: _attempt(site, leaf, cancellation))
+
+
+def carry_out(site: Site, leaf: Leaf, attempt: Callable[[], Outcome]) -> None:
+    """Bring a leaf into the terminal state that an attempt at it has; raises nothing."""
     status, error, outputs = JobStatus.FAILED, None, list[OutputRecord]()
     try:
-        status, error, outputs = _attempt(site, leaf, cancellation)
+        status, error, outputs = attempt()
     except (MlopsError, _Refused) as problem:
         error = _say(site, leaf, str(problem))
     except OSError as problem:
@@ -77,18 +96,20 @@ def end_tracked(site: Site, job: str, status: JobStatus) -> None:
         _note(site, job, f"Its runs stay open in MLflow: {problem.message}")
 
 
-def _attempt(
-    site: Site, leaf: Leaf, cancellation: Cancellation
-) -> tuple[JobStatus, str | None, list[OutputRecord]]:
+def _attempt(site: Site, leaf: Leaf, cancellation: Cancellation) -> Outcome:
     inputs = concrete(site, leaf)
     task = _prepare(site, leaf, inputs)
     found = reuse.fingerprint(leaf, inputs, site.storage) if leaf.deterministic else None
-    ending = _run(site, task, cancellation, found)
+    try:
+        interpreter = interpreters.prepare(site.home, leaf, task.working, cancellation)
+        ending = _run(site, replace(task, interpreter=interpreter), cancellation, found)
+    except interpreters.Canceled:
+        ending = Ending("canceled")
     artifacts.keep(site.home, site.storage, leaf.job)
     if ending.how == "canceled":
         if site.interrupted:
             return JobStatus.FAILED, "Its runner was told to end (SIGTERM).", []
-        return JobStatus.CANCELED, "It was canceled.", []
+        return JobStatus.CANCELED, cancellation.reason, []
     if ending.how == "timed out":
         return JobStatus.FAILED, f"It ran longer than its limit of {leaf.timeout:g} s.", []
     if ending.status:
@@ -102,6 +123,8 @@ def _prepare(site: Site, leaf: Leaf, inputs: Mapping[str, Value | Data]) -> Task
         shutil.rmtree(working)
     working.mkdir(parents=True)
     os.close(logs.open_log(site.home, leaf.job))
+    for text in leaf.runtime.notes:
+        logs.note(site.home, leaf.job, text)
     if leaf.code is not None:
         site.snapshots.unpack(leaf.code, working)
     for name in ("outputs", "logs"):
@@ -132,7 +155,7 @@ def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | 
                 (now, *process.identity(pid), fingerprint, leaf.job),
             )
             records.forget_environment(connection, leaf.job)
-            records.add_properties(connection, leaf.job, _read_by(task.inputs))
+            records.add_properties(connection, leaf.job, read_by(task.inputs))
 
     log = logs.open_log(site.home, leaf.job)
     now = time.time()
@@ -149,9 +172,10 @@ def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | 
                 paths=task.paths,
                 outputs=task.outputs,
                 working=task.working,
+                interpreter=task.interpreter,
                 home=site.home,
             )
-            ready = Task(**{**vars(task), "environment": variables})
+            ready = replace(task, environment=variables)
             launches = kinds.module_of(leaf.kind).launches(ready)
             if cancellation.requested:
                 return Ending("canceled")
@@ -168,7 +192,8 @@ def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | 
         os.close(log)
 
 
-def _read_by(inputs: Mapping[str, Value | Data]) -> dict[str, str]:
+def read_by(inputs: Mapping[str, Value | Data]) -> dict[str, str]:
+    """Properties that say what a job was given."""
     read = [value.version or value.uri for value in inputs.values() if isinstance(value, Data)]
     return {records.INPUTS: kinds.shown_inputs(inputs), records.DATA: json.dumps(read)}
 
@@ -183,7 +208,7 @@ def _publish(site: Site, task: Task) -> list[OutputRecord]:
     for name, output in leaf.outputs.items():
         site.storage.publish(task.outputs[name], output.uri)
     return [
-        OutputRecord(name, output.type, output.uri, _register(site, leaf, output))
+        OutputRecord(name, output.type, output.uri, register(site, leaf, output))
         for name, output in leaf.outputs.items()
     ]
 
@@ -206,7 +231,7 @@ def _check(task: Task, name: str, output: Output) -> None:
         task.note(f"The output {name!r} is an empty folder.")
 
 
-def _register(site: Site, leaf: Leaf, output: Output) -> str | None:
+def register(site: Site, leaf: Leaf, output: Output) -> str | None:
     """Register an output that has a name; returns its reference."""
     if output.name is None:
         return None

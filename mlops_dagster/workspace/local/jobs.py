@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,31 +17,45 @@ from typing import TYPE_CHECKING
 from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
 from mlops_dagster.workspace.local import logs, queue, records
 from mlops_dagster.workspace.local import reuse as reusing
+from mlops_dagster.workspace.local.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.following import follow
-from mlops_dagster.workspace.local.names import check_name, new_name
+from mlops_dagster.workspace.local.names import check_name, new_name, next_name
 from mlops_dagster.workspace.local.plan import Data, Value, encode
 from mlops_dagster.workspace.local.process import MARK
 from mlops_dagster.workspace.local.records import ACTIVE, WAITING, status_of
 from mlops_dagster.workspace.local.snapshot import SCHEMA as SNAPSHOTS
 from mlops_dagster.workspace.local.snapshot import Snapshots
 from mlops_dagster.workspace.local.state import State
-from mlops_dagster.workspace.local.storage import Storage
+from mlops_dagster.workspace.local.storage import Say, Storage
 from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, LogLine, Tracked
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.job import Job
     from mlops_dagster.workspace.local.compute import LocalCompute
     from mlops_dagster.workspace.local.planning import Planned
+    from mlops_dagster.workspace.local.terms import Terms
 
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
+_ALL = 1_000_000
 
 
 class LocalJobs(Jobs):
-    """``Jobs`` on this machine."""
+    """``Jobs`` on this machine.
 
-    def __init__(self, state: State, storage: Storage, compute: LocalCompute) -> None:
+    Args:
+        project: the folder in which registered components are looked up; None for none.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        storage: Storage,
+        compute: LocalCompute,
+        project: Path | None = None,
+    ) -> None:
         self._state = state
+        self._project = project
         self._storage = storage
         self._compute = compute
         self._snapshots = Snapshots(state)
@@ -57,7 +71,19 @@ class LocalJobs(Jobs):
         tags: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         reuse: bool = False,
+        isolate: bool = False,
+        substitutions: Path | None = None,
+        say: Say = lambda _: None,
     ) -> JobRecord:
+        """As ``Jobs.submit``, and more.
+
+        Args:
+            isolate: run each step in a virtual environment built from its conda file.
+            substitutions: a file of what stands in for what is not on this machine, before the
+                home's own; see ``substitutions``.
+            say: is told what is worth knowing before the job starts, a line at a time.
+        """
+        from mlops_dagster.workspace.local.components import with_components
         from mlops_dagster.workspace.local.planning import Planner
 
         chosen = check_name(name or job.name or new_name(job))
@@ -66,12 +92,57 @@ class LocalJobs(Jobs):
             return there
         filed = experiment or job.experiment_name or _folder_name(job)
         planner = Planner(self._storage, self._compute, self._snapshots, self._is_taken)
+        terms = self._terms(isolate, substitutions, say)
+        whole = with_components(job, self._component_finder(terms))
         while True:
-            planned = planner.plan(job, name=chosen, experiment=filed, reuse=reuse)
+            planned = planner.plan(whole, name=chosen, experiment=filed, reuse=reuse, terms=terms)
             if self._insert(_labelled(planned, job, tags, properties, content)):
                 return self.get(chosen)
             # Somebody took one of the names meanwhile: the job's own, or one of a step's.
             if (there := self._same(chosen, content)) is not None:
+                return there
+
+    def validate(
+        self,
+        job: Job,
+        *,
+        name: str | None = None,
+        isolate: bool = False,
+        substitutions: Path | None = None,
+    ) -> Sequence[str]:
+        """As ``Jobs.validate``, with ``submit``'s further arguments."""
+        from mlops_dagster.workspace.local.components import with_components
+        from mlops_dagster.workspace.local.planning import Planner
+        from mlops_dagster.workspace.local.validating import LookingSnapshots, LookingStorage
+
+        chosen = check_name(name or job.name or new_name(job))
+        storage = LookingStorage(self._state, self._storage.cloud)
+        planner = Planner(storage, self._compute, LookingSnapshots(self._state), self._is_taken)
+        filed = job.experiment_name or _folder_name(job)
+        said: list[str] = []
+        terms = self._terms(isolate, substitutions, said.append)
+        whole = with_components(job, self._component_finder(terms))
+        planned = planner.plan(whole, name=chosen, experiment=filed, reuse=False, terms=terms)
+        return [*planned.plan.notes, *said]
+
+    def resume(self, name: str, *, new_name: str | None = None) -> JobRecord:
+        from mlops_dagster.workspace.local import resuming
+
+        if new_name is not None:
+            there = self._same(check_name(new_name), resuming.content(name))
+            if there is not None:
+                return there
+        self.get(name)
+        with self._state.read() as connection:
+            plan, rows = resuming.plan_of(connection, name)
+        while True:
+            chosen = new_name or next_name(name, self._is_taken)
+            planned = resuming.resumed(
+                plan, rows, chosen, self._storage, self._is_taken, self._is_whole
+            )
+            if self._insert(planned):
+                return self.get(chosen)
+            if new_name and (there := self._same(new_name, resuming.content(name))) is not None:
                 return there
 
     def get(self, name: str) -> JobRecord:
@@ -150,6 +221,12 @@ class LocalJobs(Jobs):
                 connection.execute("UPDATE jobs SET cancel = 1 WHERE name = ?", (name,))
         return self.get(name)
 
+    def archive(self, name: str) -> JobRecord:
+        return self._set_archived(name, archived=True)
+
+    def restore(self, name: str) -> JobRecord:
+        return self._set_archived(name, archived=False)
+
     def tracked(self, name: str) -> Tracked:
         from mlops_dagster.workspace.local.tracking import read_tracked
 
@@ -160,7 +237,9 @@ class LocalJobs(Jobs):
 
         return read_artifact(self._state.home, self._family(name), path)
 
-    def download(self, name: str, to: Path, *, output: str | None = None) -> Sequence[Path]:
+    def download(
+        self, name: str, to: Path, *, output: str | None = None, everything: bool = False
+    ) -> Sequence[Path]:
         record = self.get(name)
         if output is not None and output not in record.outputs:
             raise NotFound("output", f"{name}.{output}", known=tuple(record.outputs))
@@ -173,7 +252,42 @@ class LocalJobs(Jobs):
             sources[self._storage.path_of(records.artifacts_uri(name))] = to / "artifacts"
             log = logs.log_file(self._state.home, name)
             sources[log] = to / "artifacts" / log.parent.name
-        return _copied({source: to for source, to in sources.items() if source.exists()})
+        written = _copied({source: to for source, to in sources.items() if source.exists()})
+        return [*written, *self._download_rest(name, to)] if everything else written
+
+    def _download_rest(self, name: str, to: Path) -> Sequence[Path]:
+        """What a job logged to MLflow, and all that its steps left."""
+        from mlops_dagster.workspace.local.tracking import artifacts_of
+
+        found = {
+            source: (to / "artifacts" / path).parent
+            for path, source in artifacts_of(self._state.home, [name]).items()
+        }
+        written = list(_copied(found))
+        for step in self.list(parent=name, archived=True, limit=_ALL):
+            written += self.download(step.name, to / (step.step or step.name), everything=True)
+        return written
+
+    def _set_archived(self, name: str, *, archived: bool) -> JobRecord:
+        with self._state.write() as connection:
+            self._found(connection, name)
+            connection.execute("UPDATE jobs SET archived = ? WHERE name = ?", (archived, name))
+        return self.get(name)
+
+    def _terms(self, isolate: bool, substitutions: Path | None, say: Say) -> Terms:
+        from mlops_dagster.workspace.local.substitutions import read_substitutions
+        from mlops_dagster.workspace.local.terms import Terms
+
+        own = self._state.home / SUBSTITUTIONS
+        files = [file for file in (substitutions, own if own.exists() else None) if file]
+        return Terms(isolate, read_substitutions(*files), say)
+
+    def _component_finder(self, terms: Terms) -> Callable[[str], Path | None]:
+        from mlops_dagster.workspace.local.components import ProjectComponents
+
+        project = ProjectComponents(self._project)
+        named = terms.substitutions.component
+        return lambda reference: named(reference) or project.find(reference)
 
     def _found(self, connection: sqlite3.Connection, name: str) -> sqlite3.Row:
         row = records.find(connection, name)
@@ -195,6 +309,10 @@ class LocalJobs(Jobs):
                 (name,),
             )
             return [row["name"] for row in rows]
+
+    def _is_whole(self, name: str) -> bool:
+        with self._state.read() as connection:
+            return reusing.of(connection, name, self._storage) is not None
 
     def _is_taken(self, name: str) -> bool:
         with self._state.read() as connection:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from mlops_dagster.workspace.local.plan import Data, Input, Produced, Scalar, Value
 
 if TYPE_CHECKING:
+    from mlops_dagster.aml.environment import Environment
     from mlops_dagster.aml.job import Step
     from mlops_dagster.workspace.local.process import Launch
     from mlops_dagster.workspace.local.task import Task
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _KINDS = {
     "command": "mlops_dagster.workspace.local.command",
     "parallel": "mlops_dagster.workspace.local.parallel_step",
+    "spark": "mlops_dagster.workspace.local.spark_step",
+    "sweep": "mlops_dagster.workspace.local.sweep.search",
 }
 
 
@@ -34,7 +37,7 @@ class Kind(Protocol):
         """
 
     def launches(self, task: Task) -> Sequence[Launch]:
-        """The processes that do the work, side by side."""
+        """The processes that do the work, side by side; a sweep has none of its own."""
 
 
 def kind_of(step: Step) -> str:
@@ -58,6 +61,15 @@ def code_of(step: Step) -> str | None:
     task = getattr(component, "task", None)
     code: str | None = task.code if task is not None else getattr(component, "code", None)
     return code
+
+
+def environment_of(step: Step) -> Environment | None:
+    """The environment of a step: its own, else its component's, else its parallel task's."""
+    component: Any = step.component
+    task = getattr(component, "task", None)
+    declared = getattr(component, "environment", None) or getattr(task, "environment", None)
+    found: Environment | None = step.environment or declared
+    return found
 
 
 def shown(value: Scalar) -> str:

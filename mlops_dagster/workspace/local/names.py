@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import secrets
 from collections.abc import Callable
@@ -34,6 +35,12 @@ def new_name(job: Job) -> str:
     )
     stem = re.sub(r"[^A-Za-z0-9]+", "_", called).strip("_")[:40] or "job"
     return f"{stem}_{_random()}"
+
+
+def next_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """A name for a job that goes on where another one ended: ``train``, ``train_r2``, ``train_r3``."""
+    stem = re.sub(r"_r\d+$", "", name)[: _LONGEST - 10]
+    return next(found for i in itertools.count(2) if not is_taken(found := f"{stem}_r{i}"))
 
 
 def free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:

@@ -34,7 +34,6 @@ def body(step: Step, fill: Callable[[str], str]) -> dict[str, Any]:
             f"The parallel step {step.name!r} lacks what it runs or what it runs on.",
             remedy="Give task.entry_script, and input_data: ${{inputs.NAME}}.",
         )
-    environment = step.environment or task.environment
     settings = {
         "mini_batch_size": component.mini_batch_size,
         "max_concurrency_per_instance": component.max_concurrency_per_instance,
@@ -51,7 +50,6 @@ def body(step: Step, fill: Callable[[str], str]) -> dict[str, Any]:
         "input": binding.names[0],
         "partition_keys": list(component.partition_keys),
         "settings": {name: fill(str(item)) for name, item in settings.items() if item is not None},
-        "environment": environment.model_dump(mode="json") if environment else None,
     }
 
 
@@ -88,6 +86,7 @@ def _plan(task: Task) -> dict[str, Any]:
     return {
         **settings,
         "code": str(task.working),
+        "python": str(task.interpreter.python),
         "entry_script": body["entry_script"],
         "arguments": shlex.split(render(body["arguments"], task.text_of)),
         "input": {"path": str(task.paths[body["input"]]), "type": data.type},

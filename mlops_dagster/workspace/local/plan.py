@@ -8,7 +8,7 @@ Pipelines are flattened: a ``Leaf`` is something that runs, a ``Group`` is a pip
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,6 +60,45 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """The software that a leaf's processes find.
+
+    Attributes:
+        asked: what its environment is, as far as it tells one from another.
+        interpreter: the program that stands in for it; None for none.
+        requirements: for pip; a virtual environment with just these is built; None to build none.
+        python: the Python version of that.
+        notes: lines for the head of the leaf's log.
+
+    With neither, the leaf runs in the interpreter of whoever submitted it.
+    """
+
+    asked: dict[str, Any] = field(default_factory=dict)
+    interpreter: str | None = None
+    requirements: Sequence[str] | None = None
+    python: str | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Where the trials of a sweep run, each a job of its own.
+
+    Attributes:
+        compute, compute_key, nodes, max_nodes: as in a trial's row.
+        datastore: where their outputs go; None for the default one.
+        timeout: seconds after which a trial is ended.
+    """
+
+    compute: str | None
+    compute_key: str
+    nodes: int
+    max_nodes: int
+    datastore: str | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
 class Leaf:
     """Something that runs on a compute target: a command, a parallel step, a sweep ...
 
@@ -73,6 +112,10 @@ class Leaf:
         timeout: seconds after which it is ended.
         deterministic: whether what it writes follows from what it is given.
         reuse: whether a completed job with the same fingerprint may stand in for it.
+        takes_over: the completed job of a resumed pipeline that stands in for it in any case.
+        runtime: the Python and the packages for it.
+        trials: set for a sweep, which takes no node itself: ``code``, ``nodes`` and
+            ``environment_variables`` are its trials'.
     """
 
     job: str
@@ -89,6 +132,9 @@ class Leaf:
     timeout: float | None = None
     deterministic: bool = True
     reuse: bool = False
+    takes_over: str | None = None
+    trials: Trials | None = None
+    runtime: Runtime = field(default_factory=Runtime)
 
     @property
     def upstreams(self) -> set[str]:
@@ -152,7 +198,9 @@ def decode(text: str) -> Plan:
 def _leaf(data: dict[str, Any]) -> Leaf:
     inputs = {name: _input(value) for name, value in data["inputs"].items()}
     outputs = {name: Output(**value) for name, value in data["outputs"].items()}
-    return Leaf(**{**data, "inputs": inputs, "outputs": outputs})
+    trials = Trials(**data["trials"]) if data["trials"] else None
+    parts = {"inputs": inputs, "outputs": outputs, "trials": trials}
+    return Leaf(**{**data, **parts, "runtime": Runtime(**data["runtime"])})
 
 
 def _group(data: dict[str, Any]) -> Group:

@@ -14,10 +14,14 @@ from mlops_dagster.aml.job import (
     Job,
     PipelineComponent,
     Step,
+    SweepLimits,
 )
 from mlops_dagster.aml.references import LocalPath, parse_reference
+from mlops_dagster.aml.unrolled import unrolled
 from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
 from mlops_dagster.workspace.local import azure_only, kinds, records
+from mlops_dagster.workspace.local.datastores import DEFAULT_DATASTORE
+from mlops_dagster.workspace.local.environments.choice import choose
 from mlops_dagster.workspace.local.frames import (
     Frame,
     bound,
@@ -35,12 +39,16 @@ from mlops_dagster.workspace.local.plan import (
     Output,
     Plan,
     Produced,
+    Runtime,
+    Trials,
     Value,
 )
 from mlops_dagster.workspace.local.queue import PIPELINES, PIPELINES_AT_ONCE
 from mlops_dagster.workspace.local.records import NewJob
 from mlops_dagster.workspace.local.snapshot import Snapshots
 from mlops_dagster.workspace.local.storage import Storage
+from mlops_dagster.workspace.local.sweep.search_space import names_given
+from mlops_dagster.workspace.local.terms import Terms
 from mlops_dagster.workspace.ports import JobStatus
 
 if TYPE_CHECKING:
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _LONGEST_NAME = 255
+_PLAIN = Terms()
 _THIS_MACHINE = ("serverless", "local")
 
 
@@ -78,7 +87,9 @@ class Planner:
         self._snapshots = snapshots
         self._is_taken = is_taken
 
-    def plan(self, job: Job, *, name: str, experiment: str, reuse: bool) -> Planned:
+    def plan(
+        self, job: Job, *, name: str, experiment: str, reuse: bool, terms: Terms = _PLAIN
+    ) -> Planned:
         """Resolve everything that ``job`` names.
 
         Raises:
@@ -86,8 +97,11 @@ class Planner:
             NotFound: an input, the code or a compute target does not exist.
             Unsupported: something in it runs on Azure only.
         """
-        azure_only.refuse(job)
-        draft = _Draft(self._storage, self._compute, self._snapshots, self._is_taken, experiment)
+        job = unrolled(job)
+        azure_only.refuse(job, terms.substitutions.address)
+        draft = _Draft(
+            self._storage, self._compute, self._snapshots, self._is_taken, experiment, terms
+        )
         component = job.step.component
         frame = Frame(job=name, root=name, reuse=reuse)
         if isinstance(component, PipelineComponent):
@@ -97,7 +111,7 @@ class Planner:
             root=name,
             experiment=experiment,
             leaves=tuple(draft.leaves),
-            groups=tuple(sorted(draft.groups, key=lambda group: group.path.count("."))),
+            groups=tuple(sorted(draft.groups, key=_depth)),
             continue_on_failure=not isinstance(component, PipelineComponent)
             or component.settings.continue_on_step_failure,
             notes=(*draft.notes, *azure_only.notes(job)),
@@ -125,6 +139,7 @@ class _Draft:
         snapshots: Snapshots,
         is_taken: Callable[[str], bool],
         experiment: str,
+        terms: Terms,
     ) -> None:
         self.leaves: list[Leaf] = []
         self.groups: list[Group] = []
@@ -136,6 +151,8 @@ class _Draft:
         self._snapshots = snapshots
         self._is_taken = is_taken
         self._experiment = experiment
+        self._terms = terms
+        self._said: set[str] = set()
 
     def add(
         self, step: Step, frame: Frame, places: Mapping[str, OutputValue]
@@ -161,7 +178,7 @@ class _Draft:
     ) -> dict[str, Produced]:
         settings = component.settings
         row = self._row(step, frame, "pipeline", inputs)
-        self.rows.append(row)
+        self.rows.append(_without_node(row))
         planned: dict[str, dict[str, Produced]] = {}
         members: dict[str, str] = {}
         under_way: list[str] = []
@@ -239,7 +256,12 @@ class _Draft:
             timeout=seconds(limits.timeout, lookup, frame) if limits else None,
             deterministic=component.is_deterministic,
             reuse=frame.reuse and component.is_deterministic,
+            runtime=self._runtime(step, frame),
         )
+        row = self._placed(row, step, frame)
+        if step.sweep is not None:
+            leaf = _as_sweep(leaf, step.sweep.limits, row, frame)
+            row = _without_node(row)
         code = {records.CODE: leaf.code} if leaf.code else {}
         self.rows.append(replace(row, properties={**(row.properties or {}), **code}))
         self.leaves.append(leaf)
@@ -248,13 +270,14 @@ class _Draft:
     def _inputs(self, step: Step, frame: Frame) -> dict[str, Input | None]:
         """What each declared input is; None for an optional one that is not given."""
         found: dict[str, Input | None] = {}
+        drawn = names_given(step.sweep.search_space) if step.sweep else ()
         for name, spec in step.component.inputs.items():
             value = step.inputs.get(name)
             where = frame.named(f"inputs.{name}")
             resolved = self._input(value, spec, frame, where) if value is not None else None
             if resolved is None and spec.default is not None:
                 resolved = Value(spec.default)
-            if resolved is None and not spec.optional:
+            if resolved is None and not spec.optional and name not in drawn:
                 raise InvalidRequest(
                     f"{where} is required and is not given.", remedy=f"--set {where}=VALUE"
                 )
@@ -274,7 +297,8 @@ class _Draft:
                     return source
                 given = str(source.value)
             else:
-                given = fill(given, lookup_in(frame))
+                own = _own(frame) if value.path is not None else {}
+                given = fill(given, _lookup_with(own, frame))
         if given is None:
             return None
         if value.path is None and not spec.is_data:
@@ -283,7 +307,13 @@ class _Draft:
                     f"{where} holds a NUL character, which no process can be given."
                 )
             return Value(given)
-        found = self._storage.resolve(str(given), field=where, type=type_)
+        found = self._storage.resolve(
+            str(given),
+            field=where,
+            type=type_,
+            instead=self._terms.substitutions.address,
+            say=self._say,
+        )
         return Data(type_ if spec.is_data else "uri_file", found.uri, found.version)
 
     def _output(self, frame: Frame, name: str, type_: str, value: OutputValue | None) -> Output:
@@ -292,16 +322,7 @@ class _Draft:
         default = self._storage.default_output(frame.job, name, type_, frame.datastore)
         if value.path is None or sole_binding(value.path) is not None:
             return Output(type_, default, False, value.name, value.version)
-
-        def lookup(binding: Binding) -> str | None:
-            own = {
-                "name": frame.job,
-                "output_name": name,
-                "default_datastore": frame.datastore or "workspaceblobstore",
-            }
-            return own.get(binding.root) or lookup_in(frame)(binding)
-
-        uri = fill(value.path, lookup)
+        uri = fill(value.path, _lookup_with({**_own(frame), "output_name": name}, frame))
         self._storage.path_of(uri)
         return Output(type_, uri, True, value.name, value.version)
 
@@ -318,6 +339,27 @@ class _Draft:
         beside = [Path(path) for path in getattr(step.component, "additional_includes", ())]
         return self._snapshots.take(reference.path, beside, field=frame.named("code"))
 
+    def _runtime(self, step: Step, frame: Frame) -> Runtime:
+        environment = kinds.environment_of(step)
+        if environment is not None and environment.reference is not None:
+            reference = fill(environment.reference, lookup_in(frame))
+            environment = environment.model_copy(update={"reference": reference})
+        runtime, remarks = choose(
+            environment,
+            self._terms.substitutions,
+            isolate=self._terms.isolate or self._compute.isolates(_target(step, frame)),
+            field=frame.named("environment"),
+        )
+        for text in (*remarks, *runtime.notes):
+            self._say(text if text in remarks or not frame.path else f"{frame.path}: {text}")
+        return runtime
+
+    def _say(self, text: str) -> None:
+        """Tell whoever submits the job something, once."""
+        if text not in self._said:
+            self._said.add(text)
+            self._terms.say(text)
+
     def _row(
         self,
         step: Step,
@@ -330,7 +372,7 @@ class _Draft:
         if component.name:
             version = f":{component.version}" if component.version else ""
             properties[records.COMPONENT] = f"{component.name}{version}"
-        row = NewJob(
+        return NewJob(
             name=frame.job,
             type=kind,
             status=JobStatus.QUEUED if frame.parent is None else JobStatus.NOT_STARTED,
@@ -347,15 +389,9 @@ class _Draft:
             tags=_texts(step.tags),
             properties=properties,
         )
-        if kind == "pipeline":
-            if frame.parent is not None:
-                return row
-            return replace(row, compute_key=PIPELINES, nodes=1, max_nodes=PIPELINES_AT_ONCE)
-        return self._placed(row, step, frame)
 
     def _placed(self, row: NewJob, step: Step, frame: Frame) -> NewJob:
-        asked = step.compute or frame.compute or "serverless"
-        name = fill(asked, lookup_in(frame)).removeprefix("azureml:").rpartition("/")[2]
+        name = _target(step, frame)
         target = self._compute.get(name)
         nodes = self._nodes(step, frame)
         if nodes > target.max_instances:
@@ -386,6 +422,46 @@ class _Draft:
             where = frame.named("resources.instance_count")
             raise InvalidRequest(f"{where} is {count!r}; a number of nodes is expected.")
         return int(count)
+
+
+def _target(step: Step, frame: Frame) -> str:
+    """The name of the compute target that a step asks for."""
+    asked = step.compute or frame.compute or "serverless"
+    return fill(asked, lookup_in(frame)).removeprefix("azureml:").rpartition("/")[2]
+
+
+def _own(frame: Frame) -> dict[str, str]:
+    """What the bindings in a path stand for that a job is known by."""
+    return {"name": frame.job, "default_datastore": frame.datastore or DEFAULT_DATASTORE}
+
+
+def _lookup_with(own: Mapping[str, str], frame: Frame) -> Callable[[Binding], str | None]:
+    outer = lookup_in(frame)
+    return lambda binding: own.get(binding.root) or outer(binding)
+
+
+def _without_node(row: NewJob) -> NewJob:
+    """The row of a job that only looks after others: one inside another costs nothing further."""
+    if row.parent is not None:
+        return replace(row, compute_key="", nodes=0, max_nodes=0)
+    return replace(row, compute_key=PIPELINES, nodes=1, max_nodes=PIPELINES_AT_ONCE)
+
+
+def _as_sweep(trial: Leaf, limits: SweepLimits, row: NewJob, frame: Frame) -> Leaf:
+    """The sweep around what was planned as its trial."""
+    trials = Trials(
+        compute=row.compute,
+        compute_key=row.compute_key,
+        nodes=row.nodes,
+        max_nodes=row.max_nodes,
+        datastore=frame.datastore,
+        timeout=limits.trial_timeout or trial.timeout,
+    )
+    return replace(trial, timeout=limits.timeout, trials=trials)
+
+
+def _depth(group: Group) -> int:
+    return len(group.path.split(".")) if group.path else 0
 
 
 def _texts(given: Mapping[str, str | None]) -> dict[str, str]:

@@ -54,14 +54,17 @@ class Cancellation:
         self._requested = threading.Event()
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
+        self.reason = "It was canceled."
 
     @property
     def requested(self) -> bool:
         return self._requested.is_set()
 
-    def request(self) -> None:
-        """Ask; asking again changes nothing."""
+    def request(self, reason: str | None = None) -> None:
+        """Ask, and say why; asking again changes nothing."""
         with self._lock:
+            if reason is not None and not self.requested:
+                self.reason = reason
             self._requested.set()
             listeners = list(self._listeners)
         for listener in listeners:

@@ -74,6 +74,11 @@ CREATE TABLE IF NOT EXISTS job_plans (
 # Properties of a job by which its outputs can be traced back.
 INPUTS, DATA, CODE, COMPONENT = "mlops.inputs", "mlops.data", "mlops.code", "mlops.component"
 
+# Azure ML's names for what a trial was given, a tag of its job and of its run, and for properties
+# of a sweep: its best trial and the metric of that.
+HYPERPARAMETERS = "hyperparameters"
+BEST_CHILD, SCORE = "best_child_run_id", "score"
+
 # Azure ML's names for what a job left in its ``./outputs`` and ``./logs``.
 ARTIFACTS = ("default", "artifacts")
 
@@ -255,7 +260,26 @@ def end(
             " VALUES (?, ?, ?, ?, ?)",
             [(name, item.name, item.type, item.uri, item.asset) for item in outputs],
         )
+    if ended and reused_from is not None:
+        _take_over_best(connection, name, reused_from)
     return ended
+
+
+def forget_best(connection: sqlite3.Connection, name: str) -> None:
+    """Drop what a sweep that is run again was told of the best trial of its last run."""
+    connection.execute(
+        "UPDATE jobs SET properties = json_remove(properties, ?, ?) WHERE name = ?",
+        (f"$.{BEST_CHILD}", f"$.{SCORE}", name),
+    )
+
+
+def _take_over_best(connection: sqlite3.Connection, name: str, reused: str) -> None:
+    """Let a sweep that another one stands in for name that one's best trial."""
+    row = find(connection, reused)
+    known: dict[str, str] = json.loads(row["properties"]) if row is not None else {}
+    add_properties(
+        connection, name, {key: known[key] for key in (BEST_CHILD, SCORE) if key in known}
+    )
 
 
 def forget_environment(connection: sqlite3.Connection, name: str) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.workspace.local.plan import Data, Leaf, Value
@@ -27,6 +28,7 @@ def fingerprint(leaf: Leaf, inputs: Mapping[str, Value | Data], storage: Storage
         "kind": leaf.kind,
         "body": leaf.body,
         "code": leaf.code,
+        "runtime": {**asdict(leaf.runtime), "notes": ()},
         "environment_variables": leaf.environment_variables,
         "inputs": {name: _identity(value, storage) for name, value in inputs.items()},
         "outputs": {
@@ -45,16 +47,16 @@ def find(connection: sqlite3.Connection, found: str, storage: Storage) -> Done |
         " ORDER BY sequence DESC LIMIT 20",
         (found, JobStatus.COMPLETED),
     ).fetchall()
-    for row in rows:
-        outputs = [
-            OutputRecord(item["name"], item["type"], item["uri"], item["asset"])
-            for item in connection.execute(
-                "SELECT * FROM job_outputs WHERE job = ?", (row["name"],)
-            )
-        ]
-        if all(_is_there(output, storage) for output in outputs):
-            return row["name"], outputs
-    return None
+    return next((done for row in rows if (done := of(connection, row["name"], storage))), None)
+
+
+def of(connection: sqlite3.Connection, job: str, storage: Storage) -> Done | None:
+    """A completed job with its outputs, where they are all there."""
+    outputs = [
+        OutputRecord(item["name"], item["type"], item["uri"], item["asset"])
+        for item in connection.execute("SELECT * FROM job_outputs WHERE job = ?", (job,))
+    ]
+    return (job, outputs) if all(_is_there(output, storage) for output in outputs) else None
 
 
 def remember(connection: sqlite3.Connection, job: str, found: str) -> None:
@@ -78,3 +80,8 @@ def _is_there(output: OutputRecord, storage: Storage) -> bool:
 def said(job: str) -> str:
     """The line for the log of a job that another one stands in for."""
     return f"Not run: {job} was the same, with the same inputs, and its outputs are taken over."
+
+
+def said_of_resumed(job: str) -> str:
+    """The line for the log of a step that completed in the pipeline that its own resumes."""
+    return f"Not run: {job} completed in the pipeline that this one resumes; its outputs are taken over."

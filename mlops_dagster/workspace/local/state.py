@@ -8,6 +8,9 @@
       snapshots/DIGEST/         code, one copy a content
       datastores/NAME/          what azureml://datastores/NAME/paths/ addresses
       mlflow/                   MLflow's own store
+      environments/DIGEST/      virtual environments of isolated jobs, one a content
+      cache/downloads/          files from the network
+      substitutions.yml         what stands in for what only Azure has; written by hand
 """
 
 from __future__ import annotations
@@ -21,23 +24,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlops_dagster.errors import WorkspaceUnavailable
-
-_ROOT_MARKS = (".mlops", "workspace.yaml")
-
-
-def find_home(start: Path | None = None) -> Path:
-    """The state folder for work that starts in ``start`` (by default the current directory).
-
-    ``$MLOPS_HOME``; else ``.mlops`` in the nearest folder upwards that has one or that holds a
-    ``workspace.yaml``; else ``.mlops`` in ``start``. It need not exist yet.
-    """
-    if chosen := os.environ.get("MLOPS_HOME"):
-        return Path(chosen).expanduser().absolute()
-    start = (start or Path.cwd()).absolute()
-    for folder in (start, *start.parents):
-        if any((folder / mark).exists() for mark in _ROOT_MARKS):
-            return folder / ".mlops"
-    return start / ".mlops"
 
 
 class State:

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import uuid
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mlops_dagster.aml.references import (
@@ -14,11 +16,11 @@ from mlops_dagster.aml.references import (
     JobOutput,
     LocalPath,
     Registered,
-    RegistryAsset,
     parse_reference,
 )
-from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported, suggest
+from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupported, suggest
 from mlops_dagster.workspace.local import records
+from mlops_dagster.workspace.local.addresses import MODEL_TYPES, elsewhere, instead_of, redacted
 from mlops_dagster.workspace.local.datastores import (
     DEFAULT_DATASTORE,
     MODELS,
@@ -35,10 +37,11 @@ from mlops_dagster.workspace.local.files import (
     staging,
     writing,
 )
-from mlops_dagster.workspace.local.registry import Kind, Registry
+from mlops_dagster.workspace.local.registry import Asset, Kind, Registry
 from mlops_dagster.workspace.local.state import State
 
-_MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
+Instead = Callable[[str, str | None], str]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -65,27 +68,43 @@ class Storage:
 
     Attributes:
         datastores: where everything lies.
+        cloud: as given.
     """
 
     def __init__(self, state: State, cloud: Path | None = None) -> None:
         self._state = state
+        self.cloud = cloud
         self._home = state.home.resolve()
         self._digests = Digests(state)
         self._registry = Registry(state)
         self.datastores = Datastores(self._home / "datastores", cloud)
 
-    def resolve(self, text: str, *, field: str = "", type: str | None = None) -> Resolved:
+    def resolve(
+        self,
+        text: str,
+        *,
+        field: str = "",
+        type: str | None = None,
+        instead: Instead = lambda text, _: text,
+        say: Say = lambda _: None,
+    ) -> Resolved:
         """Find an input by any form of its path; a local file or folder is uploaded.
+
+        What lies behind an ``https://`` address is downloaded, unless it was before.
 
         Args:
             field: where the path stands, such as ``inputs.rates``; for messages.
             type: the input's, such as ``mlflow_model``; tells a model from data of one name.
+            instead: answers what stands in for an address of an input of a type.
+            say: is told of a download.
 
         Raises:
             NotFound: nothing lies there; no such datastore, asset or job output.
             InvalidRequest: the address climbs out of its datastore, or is none.
             Unsupported: it lies on another machine.
+            MlopsError: it could not be downloaded.
         """
+        text = instead(text, type)
         reference = parse_reference(text)
         match reference:
             case LocalPath():
@@ -93,13 +112,16 @@ class Storage:
             case DatastorePath():
                 return self._at(datastore_uri(reference.datastore, reference.path), field)
             case Registered():
-                return self._asset(reference, field, type)
+                asset = self._asset(reference, field, type)
+                again = partial(self.resolve, field=field, type=type, instead=instead, say=say)
+                return replace(again(asset.uri), version=asset.reference)
             case JobOutput():
                 return self._output_of(reference, field)
-            case RegistryAsset():
-                raise _elsewhere(text, field, "lies in a registry on Azure")
             case _:
-                raise _elsewhere(text, field, "lies on another machine")
+                if (reason := elsewhere(text, type)) is not None:
+                    message = f"{_named(field)} is {redacted(text)}, which {reason}."
+                    raise Unsupported(message, remedy=instead_of(text, field))
+                return self._downloaded(text, field, say)
 
     def local_path(self, text: str) -> Path:
         """Where the content of an address can be read; a local path stands for itself.
@@ -174,24 +196,41 @@ class Storage:
         path = self.datastores.found(uri)
         if path is not None:
             return Resolved(uri, path)
+        if uri.endswith("/**"):
+            return self._at(uri.removesuffix("**"), field)
         if re.search(r"[*?\[]", uri):
             raise Unsupported(
                 f"{_named(field)} is a pattern, {uri}, and nothing has exactly this name.",
                 remedy="Name the file, or the folder that holds the files.",
             )
-        path = self.path_of(uri)
-        raise NotFound("file or folder", uri, remedy=_neighbours(path, field))
+        remedy = f"{_neighbours(self.path_of(uri), field)} {instead_of(uri, field)}"
+        raise NotFound("file or folder", uri, remedy=remedy)
 
-    def _asset(self, reference: Registered, field: str, type: str | None) -> Resolved:
+    def _asset(self, reference: Registered, field: str, type: str | None) -> Asset:
         if reference.label not in (None, "latest"):
             raise InvalidRequest(
                 f"{_named(field)} asks for the label {reference.label!r} of {reference.name!r}.",
                 remedy="Write a version, or @latest.",
             )
-        kinds: tuple[Kind, ...] = ("model", "data") if type in _MODEL_TYPES else ("data", "model")
-        asset = self._registry.find(kinds, reference.name, reference.version)
-        found = self.resolve(asset.uri, field=field)
-        return Resolved(found.uri, found.path, asset.reference)
+        kinds: tuple[Kind, ...] = ("model", "data") if type in MODEL_TYPES else ("data", "model")
+        try:
+            return self._registry.find(kinds, reference.name, reference.version)
+        except NotFound as missing:
+            remedies = (missing.remedy, instead_of(_written(reference), field, type))
+            remedy = " ".join(filter(None, remedies))
+            raise NotFound(missing.kind, missing.name, remedy=remedy) from None
+
+    def _downloaded(self, url: str, field: str, say: Say) -> Resolved:
+        from mlops_dagster.workspace.local.downloads import Downloads, NotFetched
+
+        try:
+            file = Downloads(self._home).fetch(url, say=say)
+        except NotFetched as problem:
+            raise MlopsError(
+                f"{_named(field)} is {redacted(url)}, which {problem}.",
+                remedy=instead_of(url, field),
+            ) from None
+        return self._uploaded(file, field)
 
     def _output_of(self, reference: JobOutput, field: str) -> Resolved:
         self._state.create(records.SCHEMA)
@@ -226,7 +265,8 @@ class Storage:
         if not target.exists():
             with writing(self._home), staging(self.datastores.root / ".staging/.upload") as place:
                 copy = place / path.name
-                copy_tree(path, copy)
+                # What is in the cache is read-only, and so one file on the disk with its upload.
+                copy_tree(path, copy, link=path.is_relative_to(self._home / "cache"))
                 self.check_unchanged(path, digest)
                 make_read_only(copy)
                 self.datastores.place(copy, target, keep=True)
@@ -278,14 +318,10 @@ def _neighbours(path: Path, field: str) -> str:
     return f"{_named(field)} leads there; {folder} holds: {shown or 'nothing'}."
 
 
+def _written(reference: Registered) -> str:
+    version = f":{reference.version}" if reference.version else ""
+    return f"azureml:{reference.name}{version or '@latest'}"
+
+
 def _named(field: str) -> str:
     return f"The path of {field}" if field else "The path"
-
-
-def _elsewhere(text: str, field: str, where: str) -> Unsupported:
-    # What follows "?" is often a token (a shared access signature), and so is what precedes "@".
-    address = re.sub(r"//[^/@]*@", "//", text.partition("?")[0]) if "://" in text else text
-    return Unsupported(
-        f"{_named(field)} is {address}, which {where}.",
-        remedy=f"Give a local file or folder instead: --set {field or 'inputs.NAME'}.path=PATH",
-    )

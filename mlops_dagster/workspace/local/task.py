@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.workspace.local import logs
+from mlops_dagster.workspace.local.environments.interpreter import Interpreter, at_hand
 from mlops_dagster.workspace.local.kinds import shown
 from mlops_dagster.workspace.local.plan import Data, Leaf, Value
 
@@ -31,6 +31,7 @@ class Task:
         outputs: where each output is to be written, by name.
         working: the current directory of its processes, which holds the code.
         environment: all variables that its processes get.
+        interpreter: the Python that they find.
     """
 
     home: Path
@@ -40,6 +41,7 @@ class Task:
     outputs: Mapping[str, Path]
     working: Path
     environment: Mapping[str, str]
+    interpreter: Interpreter = field(default_factory=at_hand)
 
     @property
     def logs(self) -> Path:
@@ -53,7 +55,7 @@ class Task:
     def text_of(self, binding: Binding) -> str | None:
         """What a binding stands for: a path, a literal; None for an input that is not given."""
         name = binding.names[0] if binding.names else ""
-        if binding.root == "inputs":
+        if binding.root in ("inputs", "search_space"):
             value = self.inputs.get(name)
             if isinstance(value, Value):
                 return shown(value.value)
@@ -73,6 +75,7 @@ def environment(
     paths: Mapping[str, Path],
     outputs: Mapping[str, Path],
     working: Path,
+    interpreter: Interpreter,
     home: Path,
 ) -> dict[str, str]:
     """The variables of a job's processes: the submitter's, Azure ML's, and last the job's own.
@@ -88,7 +91,6 @@ def environment(
         for name, value in os.environ.items()
         if not name.startswith(_NOT_PASSED_ON) and name not in _NOT_PASSED_ON_NAMES
     }
-    folder = str(Path(sys.executable).parent)
     given = {
         f"AZURE_ML_INPUT_{name}": shown(value.value)
         if isinstance(value, Value)
@@ -96,8 +98,7 @@ def environment(
         for name, value in inputs.items()
     }
     return {
-        **passed_on,
-        "PATH": os.pathsep.join((folder, passed_on.get("PATH", os.defpath))),
+        **interpreter.within(passed_on),
         "PYTHONUNBUFFERED": "1",
         "MLOPS_HOME": str(home),
         "AZUREML_RUN_ID": leaf.job,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlops_dagster.workspace.home import find_home
 from mlops_dagster.workspace.local.compute import LocalCompute
 from mlops_dagster.workspace.local.data import LocalData
 from mlops_dagster.workspace.local.jobs import LocalJobs
 from mlops_dagster.workspace.local.models import LocalModels
 from mlops_dagster.workspace.local.records import origin
-from mlops_dagster.workspace.local.state import State, find_home
+from mlops_dagster.workspace.local.schedules import LocalSchedules
+from mlops_dagster.workspace.local.state import State
 from mlops_dagster.workspace.local.storage import Storage
 from mlops_dagster.workspace.ports import Workspace
 
@@ -18,20 +20,22 @@ class LocalWorkspace(Workspace):
     """A workspace on this machine, with its state in one folder.
 
     Args:
-        home: the state folder; see ``state.find_home`` for how it is chosen.
+        home: the state folder; see ``workspace.home`` for how it is chosen.
         cloud: a project's ``.cloud/local``, which declares its compute targets and datastores.
+        project: that project's folder, in which registered components are looked up.
 
     Raises:
         WorkspaceUnavailable: the state cannot be read or written.
     """
 
-    def __init__(self, home: Path, cloud: Path | None = None) -> None:
+    def __init__(self, home: Path, cloud: Path | None = None, project: Path | None = None) -> None:
         self._state = State(home.absolute())
         storage = Storage(self._state, cloud)
         self._compute = LocalCompute(self._state, cloud)
         self._data = LocalData(self._state, storage)
         self._models = LocalModels(self._state, storage)
-        self._jobs = LocalJobs(self._state, storage, self._compute)
+        self._jobs = LocalJobs(self._state, storage, self._compute, project)
+        self._schedules = LocalSchedules(self._state, self._jobs)
         self._models.origin = lambda job: origin(self._state, job)
 
     @classmethod
@@ -40,7 +44,7 @@ class LocalWorkspace(Workspace):
         if project is None:
             return cls(find_home())
         project = project.absolute()
-        return cls(find_home(project), project / ".cloud" / "local")
+        return cls(find_home(project), project / ".cloud" / "local", project)
 
     @property
     def name(self) -> str:
@@ -66,6 +70,10 @@ class LocalWorkspace(Workspace):
     @property
     def models(self) -> LocalModels:
         return self._models
+
+    @property
+    def schedules(self) -> LocalSchedules:
+        return self._schedules
 
     def stop_services(self) -> None:
         """End what runs in the background for this home: the tracking server. Jobs go on."""

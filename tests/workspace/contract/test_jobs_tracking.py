@@ -37,6 +37,8 @@ def test_metrics_parameters_and_files_of_a_step_are_found_from_its_pipeline(
         assert [point.value for point in tracked.metrics["loss"]] == [0.9, 0.5, 0.4]
         assert tracked.latest == {"loss": 0.4}
         assert workspace.jobs.artifact(name, "notes/hello.txt") == b"hello"
+    workspace.jobs.download(record.name, tmp_path / "all", everything=True)
+    assert (tmp_path / "all/train/artifacts/notes/hello.txt").read_text() == "hello"
 
 
 def test_a_job_that_logs_nothing_has_nothing_tracked(workspace: Workspace, job: WriteJob) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,25 +12,15 @@ from mlops_dagster.aml.environment import Environment
 from mlops_dagster.errors import MlopsError, Unsupported
 from mlops_dagster.workspace.local.environments import (
     Software,
+    at_hand,
     isolated,
     missing,
     overlay,
     software_of,
 )
-
-
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of wheels that stands for PyPI, so that nothing leaves this machine."""
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    for name, version in (("greeting", "1.0"), ("greeting", "2.0"), ("mlflow_skinny", "9.9")):
-        _write_wheel(wheels, name, version)
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-    return wheels
+from mlops_dagster.workspace.local.environments.choice import installs
+from mlops_dagster.workspace.local.environments.interpreter import of_environment
+from mlops_dagster.workspace.local.environments.software import requirements_in
 
 
 @pytest.mark.parametrize(
@@ -68,6 +57,59 @@ def test_requirement_files_named_in_the_pip_section_are_read(tmp_path: Path) -> 
     assert software_of(environment).requirements == ("six==1.17.0", "attrs", "rich")
 
 
+def test_paths_in_a_file_of_requirements_start_from_it(tmp_path: Path) -> None:
+    for name in ("lib/pyproject.toml", "wheels/a.whl", "pins.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "more.txt").write_text("rich\n")
+    file = tmp_path / "requirements.txt"
+    file.write_text(
+        "-r more.txt\n-e ./lib\n./wheels/a.whl\n-c pins.txt\n--find-links=wheels\nsix\n"
+        "https://host/wheels/b.whl\n./none\n"
+    )
+    assert requirements_in(file) == (
+        "rich",
+        f"-e {tmp_path}/lib",
+        f"{tmp_path}/wheels/a.whl",
+        f"-c {tmp_path}/pins.txt",
+        f"--find-links={tmp_path}/wheels",
+        "six",
+        "https://host/wheels/b.whl",
+        "./none",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "does"),
+    [
+        ("pip install x", True),
+        ("cd a && pip3 install -r r.txt", True),
+        ("python -m pip -q install x", True),
+        ("uv pip install x", True),
+        ("/usr/bin/pip install x", True),
+        ("conda install -y x", True),
+        ("pip list", False),
+        ("python pipinstall.py", False),
+        ("echo pip; install -d x", False),
+    ],
+)
+def test_a_command_that_installs_packages_is_known(command: str, does: bool) -> None:
+    assert installs(command) is does
+
+
+def test_the_submitters_python_does_not_show_through_in_another_one(tmp_path: Path) -> None:
+    own = Path(sys.executable).parent
+    variables = {
+        "PATH": f"{own}:/opt/venv/bin:/usr/bin",
+        "VIRTUAL_ENV": "/opt/venv",
+        "PYTHONPATH": "/mine",
+        "HOME": "/home/me",
+    }
+    found = of_environment(tmp_path / "bin" / "python").within(variables)
+    assert found == {"PATH": f"{tmp_path}/bin:/usr/bin", "HOME": "/home/me"}
+    assert at_hand().within(variables) == {**variables, "PATH": f"{own}:{variables['PATH']}"}
+
+
 def test_what_the_interpreter_at_hand_lacks_is_named() -> None:
     software = Software(requirements=("pytest", "pytest<1", "not-there>=2", "--pre", "./wheel"))
     assert missing(software) == ["pytest<1", "not-there>=2"]
@@ -101,7 +143,7 @@ def test_a_package_that_only_conda_has_is_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("index")
 def test_what_a_command_installs_in_its_overlay_changes_nothing_underneath(tmp_path: Path) -> None:
     below = isolated(Software(requirements=("greeting==1.0",)), tmp_path / "home")
-    above = overlay(below, tmp_path / "overlay")
+    above = overlay(of_environment(below), tmp_path / "overlay").python
     assert _version(above, "greeting") == "1.0"
     subprocess.run(
         ["bash", "-c", "pip install --quiet greeting==2.0"],
@@ -121,17 +163,3 @@ def _version(interpreter: Path, package: str) -> str:
     ran = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
     assert interpreter != Path(sys.executable)
     return ran.stdout.strip()
-
-
-def _write_wheel(folder: Path, name: str, version: str) -> None:
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{name}/__init__.py", f"VERSION = {version!r}\n")
-        wheel.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
-        wheel.writestr(
-            f"{info}/WHEEL",
-            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        )
-        wheel.writestr(f"{info}/RECORD", "")

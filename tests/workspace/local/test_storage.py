@@ -150,11 +150,9 @@ def test_an_output_cannot_take_the_place_of_what_is_not_its_own(storage: Storage
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        (
-            "https://user:secret@account.example/c/f.csv?sig=secret",
-            "https://account.example/c/f.csv",
-        ),
-        ("wasbs://c@account.example/f.csv", "wasbs://account.example/f.csv"),
+        ("wasbs://c@account.example/f.csv?sig=secret", "wasbs://c@account.example/f.csv,"),
+        ("https://user:secret@account.example/c/?sig=secret", "https://account.example/c/, "),
+        ("ftp://user:secret@account.example/f.csv", "ftp://account.example/f.csv,"),
         ("azureml://registries/azureml/models/m/versions/1", "registry"),
     ],
 )
@@ -166,6 +164,34 @@ def test_what_lies_elsewhere_is_refused_with_the_way_to_put_a_file_in_its_place(
     assert said in str(caught.value)
     assert "--set inputs.raw.path=PATH" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "type", "entry"),
+    [
+        (f"{DATASTORE}gone", "uri_folder", f"inputs: {{{DATASTORE}gone: PATH}}"),
+        ("azureml:gone@latest", "uri_file", "data: {azureml:gone@latest: PATH}"),
+        ("azureml:gone:2", "mlflow_model", "models: {azureml:gone:2: PATH}"),
+    ],
+)
+def test_what_only_azure_has_is_told_with_the_way_to_put_a_file_in_its_place(
+    storage: Storage, address: str, type: str, entry: str
+) -> None:
+    with pytest.raises(NotFound) as caught:
+        storage.resolve(address, field="inputs.raw", type=type)
+    assert "--set inputs.raw.path=PATH" in str(caught.value)
+    assert f"`{entry}`" in str(caught.value)
+
+
+def test_with_no_project_at_hand_any_datastore_is_a_folder_here(storage: Storage) -> None:
+    address = "azureml://datastores/lake/paths/raw/"
+    publish(storage, address, part="1")
+    assert (storage.resolve(address).path / "part").read_text() == "1"
+
+
+def test_a_pattern_for_all_that_lies_below_a_folder_is_the_folder(storage: Storage) -> None:
+    folder = publish(storage, f"{DATASTORE}dogs", part="1")
+    assert storage.resolve(f"{DATASTORE}dogs/**").path == folder
 
 
 def test_what_is_missing_is_told_with_what_lies_there(storage: Storage, tmp_path: Path) -> None:

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
-from mlops_dagster.aml.environment import Environment
 from mlops_dagster.workspace.local.environments.conda_names import (
     NOT_ON_PYPI,
     NOTHING_TO_INSTALL,
     RENAMED,
 )
 
+if TYPE_CHECKING:
+    from mlops_dagster.aml.environment import Environment
+
 # What conda calls a MatchSpec, as far as environment files use it: a channel, a name, a version, a build.
 # See docs.conda.io/projects/conda/en/stable/user-guide/concepts/pkg-specs.html
 _CONDA = re.compile(
     r"^(?:[^\s:]+::)?(?P<name>[A-Za-z0-9_.-]+)\s*(?P<version>[=<>!~\s][^\[]*)?(?:\[.*\])?$"
 )
+_PATH_OPTION = re.compile(r"(?:-e|--editable|-c|--constraint|-f|--find-links)[\s=]\s*")
 _LIST_INSTALLED = (
     "import importlib.metadata as m, json; "
     "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions() "
@@ -87,29 +87,51 @@ def missing(software: Software, interpreter: Path | None = None) -> list[str]:
     Lines that name a file, an address or an option are left out: nothing can be said of them
     without installing them.
     """
-    installed = _installed(interpreter)
-    return [line for line in software.requirements if not _met(line, installed)]
+    version_of = _versions_of(interpreter)
+    return [line for line in software.requirements if not _met(line, version_of)]
 
 
-def _met(line: str, installed: Mapping[str, str]) -> bool:
+def requirements_in(file: Path) -> tuple[str, ...]:
+    """The lines of a file of requirements, with those of the files that it names.
+
+    Paths in it become absolute, for whoever reads the lines elsewhere.
+    """
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return tuple(_pip_lines(lines, file.parent))
+
+
+def _met(line: str, version_of: Callable[[str], str | None]) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
         return True
     if requirement.url or (requirement.marker and not requirement.marker.evaluate()):
         return True
-    version = installed.get(canonicalize_name(requirement.name))
+    version = version_of(requirement.name)
     return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
-def _installed(interpreter: Path | None) -> dict[str, str]:
+def _versions_of(interpreter: Path | None) -> Callable[[str], str | None]:
     if interpreter is None or interpreter == Path(sys.executable):
-        found = {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"]}
-    else:
-        command = [str(interpreter), "-c", _LIST_INSTALLED]
-        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        found = json.loads(ran.stdout)
-    return {canonicalize_name(name): version for name, version in found.items()}
+        return _version_here
+    command = [str(interpreter), "-c", _LIST_INSTALLED]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    found = json.loads(ran.stdout)
+    from packaging.utils import canonicalize_name
+
+    installed = {canonicalize_name(name): version for name, version in found.items()}
+    return lambda name: installed.get(canonicalize_name(name))
+
+
+def _version_here(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _pip_lines(lines: Iterable[Any], base: Path | None) -> Iterator[str]:
@@ -119,7 +141,20 @@ def _pip_lines(lines: Iterable[Any], base: Path | None) -> Iterator[str]:
         if named and base is not None and (file := base / named[1].strip()).is_file():
             yield from _pip_lines(file.read_text(encoding="utf-8").splitlines(), file.parent)
         elif line:
-            yield line
+            yield line if base is None else _absolute(line, base)
+
+
+def _absolute(line: str, base: Path) -> str:
+    """A line whose path, where it is one, starts from the root."""
+    option, path = _PATH_OPTION.match(line), line
+    if option:
+        path = line[option.end() :]
+    elif not re.match(r"\.{0,2}/|.*\.(?:whl|tar\.gz|zip)$", line):
+        return line
+    if "://" in path or not (base / path).exists():
+        return line
+    # `..` is folded by name, as pip does.
+    return (option[0] if option else "") + os.path.abspath(base / path)  # noqa: PTH100
 
 
 def _pip_version(conda: str) -> str:

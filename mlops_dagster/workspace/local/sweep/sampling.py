@@ -7,19 +7,25 @@ hyperparameter space". The drawing itself is Optuna's.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from mlops_dagster.aml.io import Scalar
-from mlops_dagster.aml.job import Sweep
 from mlops_dagster.errors import InvalidRequest
-from mlops_dagster.workspace.local.sweep.search_space import Space, choices, draw, names_of
+from mlops_dagster.workspace.local.sweep.search import Search
+from mlops_dagster.workspace.local.sweep.search_space import (
+    Point,
+    Space,
+    combinations,
+    distributions,
+    draw,
+)
 
 if TYPE_CHECKING:
     import optuna
 
-_BAYESIAN = frozenset({"choice", "uniform", "quniform"})
+_ALLOWED = {"grid": ("choice",), "bayesian": ("choice", "uniform", "quniform")}
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Trial:
     """One point of the search space, counted from 0."""
 
     number: int
-    values: dict[str, Scalar]
+    values: Point
 
 
 class Sampler(Protocol):
@@ -40,48 +46,59 @@ class Sampler(Protocol):
         """How a trial ended; None where it brought no metric."""
 
 
-def sampler_of(sweep: Sweep) -> Sampler:
-    """The sampler that a sweep asks for.
+def check_sampling(search: Search) -> None:
+    """Raise InvalidRequest where the sampling cannot draw from the search space.
 
-    Raises InvalidRequest where it cannot draw from the search space: a grid takes choices only,
-    Bayesian sampling choices, ``uniform`` and ``quniform``.
+    A grid takes choices only, Bayesian sampling choices, ``uniform`` and ``quniform``.
     """
-    kind = str(sweep.sampling.get("type", "random"))
-    kinds = {name: str(d["type"]) for name, d in sweep.search_space.items()}
-    if kind == "grid":
-        _refuse(kind, {name: of for name, of in kinds.items() if of != "choice"}, "choice")
-        return _Grid(sweep.search_space)
-    if kind == "bayesian":
-        unfit = {name: of for name, of in kinds.items() if of not in _BAYESIAN}
-        _refuse(kind, unfit, "choice, uniform and quniform")
-    if sweep.sampling.get("rule") == "sobol":
-        return _Sobol(sweep)
-    return _Drawn(sweep, kind)
-
-
-def _seed(sweep: Sweep) -> int | None:
-    return int(sweep.sampling["seed"]) if sweep.sampling.get("seed") is not None else None
-
-
-def _refuse(sampling: str, unfit: dict[str, str], allowed: str) -> None:
+    _base(search)
+    allowed = _ALLOWED.get(search.sampling_type)
+    if allowed is None:
+        return
+    kinds = {name: str(of["type"]) for name, of in distributions(search.search_space).items()}
+    unfit = [f"{name} ({kind})" for name, kind in sorted(kinds.items()) if kind not in allowed]
     if unfit:
-        named = ", ".join(f"{name} ({kind})" for name, kind in sorted(unfit.items()))
         raise InvalidRequest(
-            f"The sweep's {sampling} sampling cannot draw from {named}.",
-            remedy=f"It takes {allowed} only; use random sampling for the others.",
+            f"The sweep's {search.sampling_type} sampling cannot draw from {', '.join(unfit)}.",
+            remedy=f"It takes {', '.join(allowed)} only; use random sampling for the others.",
         )
+
+
+def sampler_of(search: Search) -> Sampler:
+    """The sampler that a sweep asks for; raises as ``check_sampling`` does."""
+    check_sampling(search)
+    if search.sampling_type == "grid":
+        return _Grid(search.search_space)
+    if search.sampling.get("rule") == "sobol":
+        return _Sobol(search)
+    return _Drawn(search)
+
+
+def _base(search: Search) -> float:
+    """The base of the log distributions, ``sampling_algorithm.logbase``."""
+    given = search.sampling.get("logbase", "e")
+    try:
+        base = math.e if given == "e" else float(given)
+    except (TypeError, ValueError):
+        base = 0.0
+    if not base > 0 or math.isinf(base):
+        raise InvalidRequest(
+            f"sampling_algorithm.logbase is {given!r}; a positive number or e is expected."
+        )
+    return base
+
+
+def _seed(search: Search) -> int | None:
+    return int(search.sampling["seed"]) if search.sampling.get("seed") is not None else None
 
 
 class _Grid:
     def __init__(self, space: Space) -> None:
-        self._names = list(space)
-        self._points: Iterator[tuple[int, tuple[Scalar, ...]]] = enumerate(
-            itertools.product(*choices(space).values())
-        )
+        self._points: Iterator[tuple[int, Point]] = enumerate(combinations(space))
 
     def ask(self) -> Trial | None:
         for number, values in self._points:
-            return Trial(number, dict(zip(self._names, values, strict=True)))
+            return Trial(number, values)
         return None
 
     def tell(self, trial: Trial, metric: float | None) -> None:
@@ -94,18 +111,19 @@ class _Sobol:
     SciPy's own: Optuna learns a space from its first trial, which then stands outside the sequence.
     """
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, search: Search) -> None:
         from scipy.stats import qmc
 
-        seed = _seed(sweep)
-        self._space = sweep.search_space
-        self._names = names_of(sweep.search_space)
+        seed = _seed(search)
+        self._space = search.search_space
+        self._base = _base(search)
+        self._names = list(distributions(search.search_space))
         self._sequence = qmc.Sobol(d=len(self._names), scramble=seed is not None, rng=seed)
         self._count = itertools.count()
 
     def ask(self) -> Trial | None:
         shares = dict(zip(self._names, self._sequence.random(1)[0].tolist(), strict=True))
-        return Trial(next(self._count), draw(self._space, _FromShares(shares)))
+        return Trial(next(self._count), draw(self._space, _FromShares(shares), base=self._base))
 
     def tell(self, trial: Trial, metric: float | None) -> None:
         """A sequence learns nothing."""
@@ -114,20 +132,21 @@ class _Sobol:
 class _Drawn:
     """Trials that Optuna draws: at random, or where they promise most."""
 
-    def __init__(self, sweep: Sweep, kind: str) -> None:
+    def __init__(self, search: Search) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = sweep.search_space
+        self._space = search.search_space
+        self._base = _base(search)
         self._asked: dict[int, optuna.trial.Trial] = {}
         self._study = optuna.create_study(
-            direction=sweep.goal, sampler=_optuna_sampler(kind, _seed(sweep))
+            direction=search.goal, sampler=_optuna_sampler(search.sampling_type, _seed(search))
         )
 
     def ask(self) -> Trial | None:
         trial = self._study.ask()
         self._asked[trial.number] = trial
-        return Trial(trial.number, draw(self._space, _FromOptuna(trial)))
+        return Trial(trial.number, draw(self._space, _FromOptuna(trial), base=self._base))
 
     def tell(self, trial: Trial, metric: float | None) -> None:
         from optuna.trial import TrialState

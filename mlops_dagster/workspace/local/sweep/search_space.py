@@ -6,14 +6,19 @@ reference-yaml-job-sweep, "Parameter expressions for the search_space key".
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from statistics import NormalDist
 from typing import Any, Protocol
 
-from mlops_dagster.aml.io import Scalar
+from mlops_dagster.workspace.local.plan import Scalar
 
 Space = Mapping[str, Mapping[str, Any]]
+
+Point = Mapping[str, Any]
+"""What was drawn for each variable: a literal, or a point of a nested space."""
 
 
 class Draws(Protocol):
@@ -26,59 +31,104 @@ class Draws(Protocol):
         """A number from 0 to 1."""
 
 
-def draw(space: Space, draws: Draws) -> dict[str, Scalar]:
-    """One point of the space.
+def draw(space: Space, draws: Draws, *, base: float = math.e) -> Point:
+    """One point of the space; ``base`` is what the log distributions raise to a power.
 
-    A choice among mappings is a nested space: the one that is chosen brings its own inputs,
-    under their own names, next to the choice's name where the mapping has a ``type``.
+    What is drawn for a choice among mappings is the chosen one, a nested space of which every
+    distribution was drawn in turn.
     """
-    point: dict[str, Scalar] = {}
-    for name, distribution in space.items():
-        _draw_into(point, name, distribution, draws, prefix="")
-    return point
+    return {name: _drawn(name, distribution, draws, base) for name, distribution in space.items()}
 
 
-def _draw_into(
-    point: dict[str, Scalar],
-    name: str,
-    distribution: Mapping[str, Any],
-    draws: Draws,
-    prefix: str,
-) -> None:
-    asked = prefix + name
+def _drawn(asked: str, distribution: Mapping[str, Any], draws: Draws, base: float) -> Any:
     kind = str(distribution["type"])
     if kind == "choice":
         values = list(distribution["values"])
-        chosen = values[draws.index(asked, len(values))]
+        index = draws.index(asked, len(values))
+        chosen = values[index]
         if not isinstance(chosen, Mapping):
-            point[name] = chosen
-            return
-        for inner, nested in chosen.items():
-            if isinstance(nested, Mapping) and "type" in nested:
-                _draw_into(point, inner, nested, draws, prefix=f"{asked}.{values.index(chosen)}.")
-            else:
-                point[inner] = nested
-    elif kind == "randint":
-        point[name] = draws.index(asked, int(distribution["upper"]))
-    else:
-        point[name] = _CONTINUOUS[kind](distribution, draws.share(asked))
+            return chosen
+        return {
+            name: _drawn(f"{asked}.{index}.{name}", inner, draws, base)
+            if isinstance(inner, Mapping)
+            else inner
+            for name, inner in chosen.items()
+        }
+    if kind == "randint":
+        return draws.index(asked, int(distribution["upper"]))
+    return _continuous(kind, distribution, draws.share(asked), base)
 
 
-def names_of(space: Space, prefix: str = "") -> list[str]:
-    """The names under which a draw may be asked for, nested spaces included."""
-    names: list[str] = []
+def distributions(space: Space) -> dict[str, Mapping[str, Any]]:
+    """Every distribution of a space, nested ones included, by the name a draw is asked for under."""
+    found: dict[str, Mapping[str, Any]] = {}
     for name, distribution in space.items():
-        names.append(prefix + name)
+        found[name] = distribution
         for number, value in enumerate(distribution.get("values", ())):
             if isinstance(value, Mapping):
-                inner = {k: v for k, v in value.items() if isinstance(v, Mapping) and "type" in v}
-                names += names_of(inner, f"{prefix}{name}.{number}.")
-    return names
+                inner = distributions(_varying(value))
+                found |= {f"{name}.{number}.{key}": of for key, of in inner.items()}
+    return found
 
 
-def choices(space: Space) -> dict[str, list[Scalar]]:
-    """The values of a space that holds nothing but plain choices."""
-    return {name: list(distribution["values"]) for name, distribution in space.items()}
+def combinations(space: Space) -> Iterator[Point]:
+    """Every point of a space that holds nothing but choices."""
+    options = [list(_options(distribution)) for distribution in space.values()]
+    for values in itertools.product(*options):
+        yield dict(zip(space, values, strict=True))
+
+
+def _options(distribution: Mapping[str, Any]) -> Iterator[Any]:
+    for value in distribution["values"]:
+        if isinstance(value, Mapping):
+            for point in combinations(_varying(value)):
+                yield {name: point.get(name, fixed) for name, fixed in value.items()}
+        else:
+            yield value
+
+
+def _varying(chosen: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The distributions among the fields of a nested space; the others are literals."""
+    return {name: inner for name, inner in chosen.items() if isinstance(inner, Mapping)}
+
+
+def names_given(space: Space) -> set[str]:
+    """The names of all inputs that a point of the space may give."""
+    return {asked.rpartition(".")[2] for asked in distributions(space)} | {
+        name
+        for distribution in distributions(space).values()
+        for value in distribution.get("values", ())
+        if isinstance(value, Mapping)
+        for name in value
+    }
+
+
+def literals(point: Point, integers: Collection[str] = ()) -> dict[str, Scalar]:
+    """What a trial's command is given: a nested space as JSON text, and each of its fields too.
+
+    Args:
+        integers: inputs for which 16.0, as a ``q`` form draws it, is 16.
+    """
+    found: dict[str, Scalar] = {}
+    for value in point.values():
+        if isinstance(value, Mapping):
+            found |= literals(value, integers)
+    for name, value in point.items():
+        if isinstance(value, Mapping):
+            found[name] = json.dumps(value)
+        elif name in integers and isinstance(value, float) and value.is_integer():
+            found[name] = int(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _continuous(kind: str, distribution: Mapping[str, Any], share: float, base: float) -> float:
+    of = kind.removeprefix("q")
+    value = _LINEAR[of.removeprefix("log")](distribution, share)
+    if of.startswith("log"):
+        value = math.exp(value * math.log(base))
+    return _stepped(value, distribution) if kind.startswith("q") else value
 
 
 def _uniform(distribution: Mapping[str, Any], share: float) -> float:
@@ -96,16 +146,9 @@ def _stepped(value: float, distribution: Mapping[str, Any]) -> float:
     return round(round(value / step) * step, 12)
 
 
-_Continuous = Callable[[Mapping[str, Any], float], float]
-
-# Add a distribution here: its name, and its value at a share of its probability.
-_CONTINUOUS: dict[str, _Continuous] = {
+# Add a distribution here: its value at a share of its probability. A name's ``log`` in front makes
+# the value an exponent, ``q`` rounds it.
+_LINEAR: dict[str, Callable[[Mapping[str, Any], float], float]] = {
     "uniform": _uniform,
-    "quniform": lambda d, u: _stepped(_uniform(d, u), d),
-    "loguniform": lambda d, u: math.exp(_uniform(d, u)),
-    "qloguniform": lambda d, u: _stepped(math.exp(_uniform(d, u)), d),
     "normal": _normal,
-    "qnormal": lambda d, u: _stepped(_normal(d, u), d),
-    "lognormal": lambda d, u: math.exp(_normal(d, u)),
-    "qlognormal": lambda d, u: _stepped(math.exp(_normal(d, u)), d),
 }

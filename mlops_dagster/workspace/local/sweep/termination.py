@@ -14,6 +14,9 @@ from typing import Any, Literal
 Goal = Literal["minimize", "maximize"]
 Logged = Mapping[int, Sequence[float]]
 
+# A trial that logs faster than anybody looks is judged at its newest intervals only.
+_INTERVALS_AT_ONCE = 20
+
 
 def to_end(
     policy: Mapping[str, Any] | None, goal: Goal, logged: Logged, running: Sequence[int]
@@ -36,13 +39,33 @@ def to_end(
     ]
 
 
+def fallen_behind(
+    policy: Mapping[str, Any] | None, goal: Goal, logged: Logged, since: Mapping[int, int]
+) -> list[int]:
+    """The running trials that the policy ends, looked at once at every interval that is new.
+
+    Args:
+        since: the running trials, and how many values each had when it was last looked at.
+    """
+    return [
+        trial
+        for trial, seen in since.items()
+        if any(
+            to_end(policy, goal, {**logged, trial: logged[trial][:interval]}, [trial])
+            for interval in _new_intervals(seen, len(logged.get(trial, ())))
+        )
+    ]
+
+
+def _new_intervals(seen: int, now: int) -> range:
+    return range(max(seen, now - _INTERVALS_AT_ONCE) + 1, now + 1)
+
+
 def _due(policy: Mapping[str, Any], intervals: int) -> bool:
+    """Whether this is a multiple of the evaluation interval, and not before the delay is over."""
     every = int(policy.get("evaluation_interval", 1) or 1)
-    return (
-        intervals > 0
-        and intervals > int(policy.get("delay_evaluation", 0) or 0)
-        and (intervals % every == 0)
-    )
+    delay = int(policy.get("delay_evaluation", 0) or 0)
+    return intervals > 0 and intervals >= delay and intervals % every == 0
 
 
 def _bandit(policy: Mapping[str, Any], goal: Goal, logged: Logged, trial: int) -> bool:
@@ -50,12 +73,13 @@ def _bandit(policy: Mapping[str, Any], goal: Goal, logged: Logged, trial: int) -
     interval = len(logged[trial])
     best = _best((_best(values[:interval], goal) for values in logged.values() if values), goal)
     own = _best(logged[trial], goal)
-    amount = float(policy.get("slack_amount") or 0)
     if factor := float(policy.get("slack_factor") or 0):
-        edge = best / (1 + factor) if goal == "maximize" else best * (1 + factor)
+        # Below zero a division would move the edge beyond the best itself.
+        looser = (goal == "maximize") == (best < 0)
+        slack = abs(best) * (factor if looser else factor / (1 + factor))
     else:
-        edge = best - amount if goal == "maximize" else best + amount
-    return own < edge if goal == "maximize" else own > edge
+        slack = float(policy.get("slack_amount") or 0)
+    return own < best - slack if goal == "maximize" else own > best + slack
 
 
 def _median_stopping(_: Mapping[str, Any], goal: Goal, logged: Logged, trial: int) -> bool:

@@ -10,15 +10,22 @@ is not a registered model of the workspace.
 """
 
 from mlops_dagster.workspace.local.tracking.job import JobTracking, end_runs
-from mlops_dagster.workspace.local.tracking.reader import read_artifact, read_tracked
+from mlops_dagster.workspace.local.tracking.reader import (
+    artifacts_of,
+    read_artifact,
+    read_tracked,
+    values_of,
+)
 from mlops_dagster.workspace.local.tracking.server import running, start, stop
 
 __all__ = [
     "JobTracking",
+    "artifacts_of",
     "end_runs",
     "read_artifact",
     "read_tracked",
     "running",
     "start",
     "stop",
+    "values_of",
 ]

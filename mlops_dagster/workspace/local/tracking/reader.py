@@ -7,6 +7,7 @@ the whole history of every metric is one query. The tables are those of MLflow's
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sqlite3
@@ -71,24 +72,61 @@ def read_tracked(home: Path, jobs: Sequence[str]) -> Tracked:
 
 def read_artifact(home: Path, jobs: Sequence[str], path: str) -> bytes:
     """The content of a file that one of these jobs logged. Raises NotFound."""
+    found = artifacts_of(home, jobs)
+    if path in found:
+        return found[path].read_bytes()
+    raise NotFound(
+        "artifact", path, known=tuple(found), remedy=None if found else "None was logged."
+    )
+
+
+def artifacts_of(home: Path, jobs: Sequence[str]) -> dict[str, Path]:
+    """Where the files that these jobs logged lie, by their paths.
+
+    Raises WorkspaceUnavailable where MLflow's store cannot be read.
+    """
     from mlops_dagster.workspace.local.tracking.runs import Runs
 
     database = folder_of(home) / "mlflow.db"
-    runs = Runs(home).of(jobs) if database.exists() else []
-    if not runs:
-        raise NotFound("artifact", path, remedy="None was logged.")
-    known: list[str] = []
+    if not database.exists() or not (runs := Runs(home).of(jobs)):
+        return {}
+    found: dict[str, Path] = {}
     try:
         with closing(_opened(database)) as connection:
             for run in _kept(connection, runs):
                 for prefix, folder in _folders(connection, home, run.run_id):
-                    names = _files(folder, prefix)
-                    if path in names:
-                        return (folder / path.removeprefix(prefix)).read_bytes()
-                    known += names
+                    for name in _files(folder, prefix):
+                        found.setdefault(name, folder / name.removeprefix(prefix))
     except sqlite3.Error as error:
         raise _unreadable(database, error) from error
-    raise NotFound("artifact", path, known=known, remedy=None if known else "None was logged.")
+    return found
+
+
+def values_of(home: Path, jobs: Sequence[str], metric: str) -> dict[str, list[float]]:
+    """What each of these jobs logged for one metric, oldest first; NaN is no value.
+
+    Raises WorkspaceUnavailable where MLflow's store cannot be read.
+    """
+    from mlops_dagster.workspace.local.tracking.runs import Runs
+
+    found: dict[str, list[float]] = {job: [] for job in jobs}
+    database = folder_of(home) / "mlflow.db"
+    if not jobs or not database.exists():
+        return found
+    runs = Runs(home)
+    query = (
+        "SELECT value FROM metrics WHERE key = ? AND NOT is_nan AND run_uuid IN"
+        " (SELECT value FROM json_each(?)) ORDER BY timestamp, step, rowid"
+    )
+    try:
+        with closing(_opened(database)) as connection:
+            for job in jobs:
+                ids = json.dumps([run.run_id for run in runs.of([job])])
+                rows = connection.execute(query, (metric, ids))
+                found[job] = [_real(row["value"]) for row in rows]
+    except sqlite3.Error as error:
+        raise _unreadable(database, error) from error
+    return found
 
 
 def _opened(database: Path) -> sqlite3.Connection:
@@ -112,10 +150,13 @@ def _pairs(connection: sqlite3.Connection, table: str, run: str) -> dict[str, st
 def _points(connection: sqlite3.Connection, run: str) -> Iterator[tuple[str, MetricPoint]]:
     query = "SELECT key, value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ?"
     for row in connection.execute(query, (run,)):
-        value = math.nan if row["is_nan"] else row["value"]
-        value = math.copysign(math.inf, value) if abs(value) >= _LARGEST else value
+        value = math.nan if row["is_nan"] else _real(row["value"])
         at = datetime.fromtimestamp(row["timestamp"] / 1000, UTC)
         yield row["key"], MetricPoint(value, row["step"], at)
+
+
+def _real(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) >= _LARGEST else value
 
 
 def _folders(connection: sqlite3.Connection, home: Path, run: str) -> Iterator[tuple[str, Path]]:

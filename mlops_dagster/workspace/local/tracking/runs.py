@@ -29,6 +29,8 @@ CREATE INDEX IF NOT EXISTS mlflow_runs_by_job ON mlflow_runs (job);
 CREATE UNIQUE INDEX IF NOT EXISTS mlflow_main_runs ON mlflow_runs (job) WHERE main;
 """
 
+_LONGEST_TAG = 5000  # what MLflow takes
+
 
 @dataclass(frozen=True)
 class Run:
@@ -108,6 +110,7 @@ class Runs:
     def _create(self, server: str, job: Tracking, parent: str | None) -> str:
         experiment = _experiment(server, job.experiment)
         tags = {JOB_TAG: job.job, **({PARENT_TAG: parent} if parent else {})}
+        tags |= self._hyperparameters(job.job)
         answer = call(
             server,
             "runs/create",
@@ -121,6 +124,13 @@ class Runs:
         run_id = str(answer["run"]["info"]["run_id"])
         self.add(job.job, run_id, experiment, main=True)
         return run_id
+
+    def _hyperparameters(self, job: str) -> dict[str, str]:
+        """The tag by which the run of a sweep's trial tells what the trial was given."""
+        with self._state.read() as connection:
+            row = records.find(connection, job)
+        given = json.loads(row["tags"]).get(records.HYPERPARAMETERS) if row is not None else None
+        return {records.HYPERPARAMETERS: given[:_LONGEST_TAG]} if given else {}
 
 
 def call(server: str, method: str, message: dict[str, Any] | None = None) -> dict[str, Any]:

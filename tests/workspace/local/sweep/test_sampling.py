@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 
-from mlops_dagster.aml.job import Sweep
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.workspace.local.sweep.sampling import Trial, sampler_of
-from mlops_dagster.workspace.local.sweep.termination import to_end
+from mlops_dagster.workspace.local.sweep.search import Search
+from mlops_dagster.workspace.local.sweep.search_space import Point, literals
+from mlops_dagster.workspace.local.sweep.termination import fallen_behind, to_end
 
 
-def sweep(space: dict[str, dict[str, Any]], **sampling: Any) -> Sweep:
-    return Sweep(search_space=space, sampling=sampling, goal="maximize", primary_metric="score")
+def sweep(space: dict[str, dict[str, Any]], **sampling: Any) -> Search:
+    return Search(search_space=space, sampling=sampling, goal="maximize", primary_metric="score")
 
 
-def points(of: Sweep, count: int) -> list[dict[str, Any]]:
+def points(of: Search, count: int) -> list[Point]:
     sampler = sampler_of(of)
-    drawn: list[dict[str, Any]] = []
+    drawn: list[Point] = []
     while len(drawn) < count and (trial := sampler.ask()) is not None:
         drawn.append(trial.values)
         sampler.tell(trial, 1.0)
@@ -65,6 +66,19 @@ def test_every_distribution_keeps_within_its_bounds(
     assert len({point["x"] for point in drawn}) > 1
 
 
+@pytest.mark.parametrize("rule", ["random", "sobol"])
+def test_the_base_of_the_log_distributions_can_be_chosen(rule: str) -> None:
+    space = {"x": {"type": "loguniform", "min_value": -3, "max_value": -1}}
+    by_ten = points(sweep(space, type="random", rule=rule, seed=7, logbase="10"), 32)
+    assert all(1e-3 <= point["x"] <= 1e-1 for point in by_ten)
+    assert min(point["x"] for point in by_ten) < math.exp(-3)
+
+
+def test_a_base_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="logbase is 'two'"):
+        sampler_of(sweep({"x": {"type": "randint", "upper": 3}}, type="random", logbase="two"))
+
+
 @pytest.mark.parametrize("sampling", [{"rule": "random"}, {"rule": "sobol"}])
 def test_the_same_seed_draws_the_same_trials(sampling: dict[str, Any]) -> None:
     space = {"x": {"type": "uniform", "min_value": 0, "max_value": 1}}
@@ -92,18 +106,53 @@ def test_bayesian_sampling_goes_where_the_metric_is_best() -> None:
     assert sum(abs(x - 0.8) < 0.2 for x in late) > len(late) / 2
 
 
-def test_a_choice_among_spaces_brings_the_inputs_of_the_chosen_one() -> None:
-    space = {
-        "model": {
-            "type": "choice",
-            "values": [
-                {"kind": "tree", "depth": {"type": "randint", "upper": 3}},
-                {"kind": "linear", "penalty": {"type": "uniform", "min_value": 0, "max_value": 1}},
-            ],
-        }
+CONDITIONAL: dict[str, dict[str, Any]] = {
+    "model": {
+        "type": "choice",
+        "values": [
+            {"kind": "tree", "depth": {"type": "choice", "values": [2, 4]}},
+            {"kind": "linear", "penalty": {"type": "uniform", "min_value": 0, "max_value": 1}},
+        ],
     }
-    for point in points(sweep(space, type="random", seed=2), 20):
-        assert set(point) == {"kind", "depth" if point["kind"] == "tree" else "penalty"}
+}
+
+
+@pytest.mark.parametrize("rule", ["random", "sobol"])
+def test_a_choice_among_spaces_draws_from_the_chosen_one(rule: str) -> None:
+    drawn = [
+        point["model"] for point in points(sweep(CONDITIONAL, type="random", rule=rule, seed=2), 32)
+    ]
+    assert {chosen["kind"] for chosen in drawn} == {"tree", "linear"}
+    for chosen in drawn:
+        assert set(chosen) == {"kind", "depth" if chosen["kind"] == "tree" else "penalty"}
+
+
+def test_a_grid_draws_every_combination_of_nested_spaces() -> None:
+    forest = {"kind": "forest", "trees": {"type": "choice", "values": [10, 20]}}
+    space = {
+        "model": {"type": "choice", "values": [forest, {"kind": "linear"}]},
+        "seed": {"type": "choice", "values": [1, 2]},
+    }
+    drawn = points(sweep(space, type="grid"), 100)
+    assert drawn == [
+        {"model": model, "seed": seed}
+        for model in (
+            {"kind": "forest", "trees": 10},
+            {"kind": "forest", "trees": 20},
+            {"kind": "linear"},
+        )
+        for seed in (1, 2)
+    ]
+
+
+def test_a_command_is_given_a_nested_space_as_json_and_field_by_field() -> None:
+    given = literals({"model": {"kind": "tree", "depth": 4}, "depth": 7})
+    assert given == {"model": '{"kind": "tree", "depth": 4}', "kind": "tree", "depth": 7}
+
+
+def test_an_integer_input_is_given_whole_numbers_as_such() -> None:
+    given = literals({"batch": 16.0, "rate": 16.0, "odd": 0.5}, ["batch", "odd"])
+    assert [str(value) for value in given.values()] == ["16", "16.0", "0.5"]
 
 
 @pytest.mark.parametrize(
@@ -120,6 +169,11 @@ def test_a_space_that_the_sampling_cannot_draw_from_is_refused_by_name(
         sampler_of(sweep({"rate": distribution}, type=kind))
 
 
+def test_a_grid_refuses_what_a_nested_space_varies_without_end() -> None:
+    with pytest.raises(InvalidRequest, match=r"model\.1\.penalty \(uniform\)"):
+        sampler_of(sweep(CONDITIONAL, type="grid"))
+
+
 def test_a_failed_trial_does_not_end_the_sampling() -> None:
     sampler = sampler_of(sweep({"x": {"type": "choice", "values": [1, 2]}}, type="bayesian"))
     first = sampler.ask()
@@ -134,6 +188,7 @@ def test_a_failed_trial_does_not_end_the_sampling() -> None:
         (None, []),
         ({"type": "bandit", "slack_factor": 0.5}, [3]),
         ({"type": "bandit", "slack_amount": 0.05}, [2, 3]),
+        ({"type": "bandit", "slack_factor": 0.5, "delay_evaluation": 2}, [3]),
         ({"type": "bandit", "slack_factor": 0.5, "delay_evaluation": 3}, []),
         ({"type": "bandit", "slack_factor": 0.5, "evaluation_interval": 2}, [3]),
         ({"type": "bandit", "slack_factor": 0.5, "evaluation_interval": 3}, []),
@@ -155,3 +210,21 @@ def test_a_policy_ends_the_trials_that_fall_behind(
 
 def test_a_trial_that_has_logged_nothing_is_never_ended() -> None:
     assert to_end({"type": "bandit", "slack_factor": 0.1}, "maximize", {0: [1.0], 1: []}, [1]) == []
+
+
+@pytest.mark.parametrize("goal", ["maximize", "minimize"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_best_trial_is_within_the_slack_whatever_the_sign_of_its_metric(
+    goal: Any, sign: int
+) -> None:
+    logged = {0: [sign * 10.0], 1: [sign * 11.0], 2: [sign * 100.0], 3: [sign * 1.0]}
+    ended = to_end({"type": "bandit", "slack_factor": 0.2}, goal, logged, [0, 1, 2, 3])
+    best = (max if goal == "maximize" else min)(logged, key=lambda trial: logged[trial])
+    assert ended == [trial for trial in logged if trial != best]
+
+
+def test_a_trial_is_judged_at_every_interval_that_nobody_looked_at() -> None:
+    policy = {"type": "bandit", "slack_amount": 0.1, "evaluation_interval": 2}
+    logged = {0: [0.9, 0.9, 0.9], 1: [0.1, 0.2, 0.9]}
+    assert fallen_behind(policy, "maximize", logged, {1: 0}) == [1]
+    assert fallen_behind(policy, "maximize", logged, {1: 2}) == []

@@ -1,0 +1,66 @@
+"""Addresses that lead off this machine: why one cannot be read here, and what to give instead."""
+
+from __future__ import annotations
+
+import re
+
+from mlops_dagster.aml.references import Registered, RegistryAsset, Url, parse_reference
+
+# In the home, and taken in wherever it is there.
+SUBSTITUTIONS = "substitutions.yml"
+_DOWNLOADED = ("https://", "http://")
+MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
+_FOLDERS = ("uri_folder", "mltable", "mlflow_model", "triton_model")
+
+
+def is_downloaded(text: str) -> bool:
+    """Whether an address is one that is fetched from the network."""
+    return text.lower().startswith(_DOWNLOADED)
+
+
+def elsewhere(text: str, type: str | None = None) -> str | None:
+    """Why what an address names cannot be had here; None where it can, or may be.
+
+    Args:
+        type: the input's; a folder cannot be fetched, for nothing lists it.
+    """
+    reference = parse_reference(text)
+    if isinstance(reference, RegistryAsset):
+        return "lies in a registry on Azure"
+    if not isinstance(reference, Url):
+        return None
+    if not is_downloaded(text):
+        return "lies on another machine"
+    if type in _FOLDERS or text.partition("?")[0].endswith("/"):
+        return "is a folder on the network, which nothing lists"
+    return None
+
+
+def redacted(text: str) -> str:
+    """An address without what is often a secret: a query (a shared access signature), a password.
+
+    What stands before the ``@`` of ``wasbs://`` and ``abfss://`` is a container's name.
+    """
+    if "://" not in text:
+        return text
+    return re.sub(r"^(https?://)[^/@]*@|(?<=//)[^/@]*:[^/@]*@", r"\1", text.partition("?")[0])
+
+
+def instead_of(text: str, field: str, type: str | None = None) -> str:
+    """How to put a local file in the place of an address; for a remedy.
+
+    Args:
+        field: the input, such as ``inputs.rates``; empty where it is not known.
+        type: the input's; tells a model from data of one name.
+    """
+    reference = parse_reference(text)
+    section = "inputs"
+    if isinstance(reference, Registered):
+        section = "models" if type in MODEL_TYPES else "data"
+    if isinstance(reference, RegistryAsset) and reference.kind in ("models", "data"):
+        section = reference.kind
+    return (
+        f"Give a local file or folder instead: --set {field or 'inputs.NAME'}.path=PATH, or "
+        f"`{section}: {{{redacted(text)}: PATH}}` in .mlops/{SUBSTITUTIONS} or in the file that "
+        "--substitutions names."
+    )

@@ -1,0 +1,92 @@
+"""What a workspace promises of schedules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from mlops_dagster.aml import load_schedule
+from mlops_dagster.aml.assets import Schedule
+from mlops_dagster.errors import MlopsError, NotFound, Unsupported
+from mlops_dagster.workspace import Workspace
+from mlops_dagster.workspace.ports import JobStatus
+
+AT = datetime(2026, 1, 31, 3, 0, tzinfo=UTC)
+NIGHTLY = """
+    name: nightly
+    display_name: Every night
+    trigger: {type: cron, expression: "0 3 * * *", time_zone: UTC}
+    create_job:
+      type: pipeline
+      experiment_name: nights
+      jobs:
+        say:
+          type: command
+          command: echo ran >> PLACE/ran
+          environment: azureml:any@latest
+          is_deterministic: false
+"""
+
+
+def schedule(folder: Path, text: str = NIGHTLY) -> Schedule:
+    file = folder / "schedule.yml"
+    file.write_text(dedent(text).replace("PLACE", str(folder)), encoding="utf-8")
+    return load_schedule(file)
+
+
+def test_a_schedule_is_kept_and_can_be_disabled_and_deleted(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    schedules = workspace.schedules
+    created = schedules.create(schedule(tmp_path))
+    assert (created.name, created.is_enabled) == ("nightly", True)
+    assert created.source == tmp_path / "schedule.yml"
+    assert not schedules.disable("nightly").is_enabled
+    changed = NIGHTLY.replace("0 3", "0 4")
+    again = schedules.create(schedule(tmp_path, changed))
+    assert (again.is_enabled, again.created_at) == (False, created.created_at)
+    assert again.trigger.model_dump()["expression"] == "0 4 * * *"
+    assert schedules.enable("nightly") == schedules.get("nightly") == schedules.list()[0]
+    schedules.delete("nightly")
+    assert schedules.list() == []
+    with pytest.raises(NotFound):
+        schedules.get("nightly")
+
+
+def test_the_job_of_one_moment_runs_once(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.schedules.create(schedule(tmp_path))
+    first = workspace.schedules.submit("nightly", AT)
+    assert workspace.jobs.wait(first.name, timeout=60).status is JobStatus.COMPLETED
+    assert workspace.schedules.submit("nightly", AT).created_at == first.created_at
+    assert (first.name, first.experiment) == ("nightly-20260131T030000Z", "nights")
+    assert first.tags["schedule"] == "nightly"
+    second = workspace.schedules.submit("nightly", AT.replace(day=30))
+    assert workspace.jobs.wait(second.name, timeout=60).status is JobStatus.COMPLETED
+    assert (tmp_path / "ran").read_text() == "ran\nran\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("time_zone: UTC", "time_zone: Nowhere", "Nowhere"),
+        ("command: echo", "code: azureml:gone:1\n          command: echo", "azureml:gone:1"),
+        ("type: command\n", "type: automl\n", "AutoML"),
+    ],
+)
+def test_a_schedule_whose_job_could_not_run_is_refused(
+    workspace: Workspace, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(MlopsError, match=said):
+        workspace.schedules.create(schedule(tmp_path, NIGHTLY.replace(old, new)))
+    assert workspace.schedules.list() == []
+
+
+def test_a_job_by_its_name_is_refused_with_what_to_write(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    head = NIGHTLY.partition("create_job")[0]
+    with pytest.raises(Unsupported, match="Name the job's file"):
+        workspace.schedules.create(schedule(tmp_path, f"{head}create_job: azureml:train:1\n"))
