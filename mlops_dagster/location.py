@@ -7,9 +7,11 @@ from pathlib import Path
 import dagster as dg
 
 from mlops_dagster.defs.jobs import project_jobs, project_schedules
+from mlops_dagster.defs.landing import landing_definitions
 from mlops_dagster.defs.models import model_assets
 from mlops_dagster.defs.products import product_assets
 from mlops_dagster.defs.resource import WorkspaceResource
+from mlops_dagster.defs.schedules import workspace_schedules
 from mlops_dagster.defs.steps import step_assets
 from mlops_dagster.errors import InvalidDocument
 from mlops_dagster.project import read_project
@@ -33,10 +35,11 @@ def load_project(file: str | Path) -> dg.Definitions:
         # Shown by the UI and the command line: the message is whole, its traceback says nothing.
         raise error.with_traceback(None) from None
     jobs = list(project_jobs(project))
-    return dg.Definitions(
+    own = dg.Definitions(
         assets=[*product_assets(project), *step_assets(project), *model_assets(project)],
         jobs=[definition for _, definition in jobs],
-        schedules=list(project_schedules(project, jobs)),
+        schedules=[*project_schedules(project, jobs), *workspace_schedules(project)],
         resources={"workspace": WorkspaceResource(folder=str(project.folder))},
         executor=dg.in_process_executor,
     )
+    return dg.Definitions.merge(own, landing_definitions(project))

@@ -107,7 +107,9 @@ def test_dg_lists_the_sample_from_its_folder(tmp_path: Path) -> None:
 def test_the_sample_reads_from_raw_data_to_scores() -> None:
     graph = load_project(SAMPLE / "definitions.py").resolve_asset_graph()
 
-    behind = {dg.AssetKey(["flight_delays", "scores"])}
+    tables = ("scores", "quarantine")
+    behind = {dg.AssetKey(["flight_delays", "landing", table]) for table in tables}
+    behind.add(dg.AssetKey(["flight_delays", "scores"]))
     while more := {key for each in behind for key in graph.get(each).parent_keys} - behind:
         behind |= more
 

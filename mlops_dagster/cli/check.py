@@ -90,7 +90,8 @@ def _is_azure_ml(file: Path) -> bool:
     except InvalidDocument:
         # Templates of other tools are not YAML either; only a file that says so is Azure ML's.
         return _says_so(file)
-    if "azuremlschemas" in str(data.get("$schema", "")):
+    # Also http://azureml/sdk-2-0/..., which parallel components and imports have.
+    if "azureml" in str(data.get("$schema", "")):
         return True
     if "$schema" in data:
         return False

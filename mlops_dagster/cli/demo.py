@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops_dagster.cli import demo_summary
+from mlops_dagster.cli import demo_landing, demo_summary
 from mlops_dagster.cli.instance import Place, find_place
 from mlops_dagster.cli.output import Format, Output, note, print_json
 from mlops_dagster.cli.progress import Outcome, Progress
@@ -40,9 +40,13 @@ def demo(
             "--partition", help="Of the pipelines that have partitions; by default the first."
         ),
     ] = None,
+    landing: Annotated[
+        bool,
+        typer.Option("--landing/--no-landing", help="Drop example files and have them scored."),
+    ] = True,
     output: Output = Format.TABLE,
 ) -> None:
-    """Run a project in Dagster, from raw data to scores.
+    """Run a project in Dagster, from raw data to scores, also of files that land.
 
     Every pipeline runs once, for one partition where it has partitions. What has not changed since
     an earlier run is reused.
@@ -59,7 +63,10 @@ def demo(
         os.environ["MLOPS_WORKSPACE"] = chosen
     with session(context).open(declared.folder) as workspace:
         outcomes = _run_all(place, declared, partition, workspace, quiet=output is Format.JSON)
-        summary = demo_summary.summarize(workspace, declared, outcomes, time.monotonic() - started)
+        landed = demo_landing.land(place, declared) if landing else None
+        summary = demo_summary.summarize(
+            workspace, declared, outcomes, time.monotonic() - started, landed
+        )
     if output is Format.JSON:
         print_json(summary)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlops_dagster.cli.demo_landing import Landed, print_landed
 from mlops_dagster.cli.output import duration, note, print_table, visible
 from mlops_dagster.cli.progress import CheckResult, Outcome
 from mlops_dagster.errors import MlopsError
@@ -73,6 +74,7 @@ class Summary:
     jobs: Sequence[Ran]
     models: Sequence[ModelSummary]
     results: Sequence[Lies]
+    landing: Landed | None = None
 
 
 def jobs_of(workspace: Workspace, run_id: str) -> list[JobRecord]:
@@ -82,7 +84,11 @@ def jobs_of(workspace: Workspace, run_id: str) -> list[JobRecord]:
 
 
 def summarize(
-    workspace: Workspace, project: Project, outcomes: Sequence[Outcome], seconds: float
+    workspace: Workspace,
+    project: Project,
+    outcomes: Sequence[Outcome],
+    seconds: float,
+    landed: Landed | None = None,
 ) -> Summary:
     """Gather what the runs left in the workspace."""
     everything = [job for outcome in outcomes for job in jobs_of(workspace, outcome.run_id)]
@@ -97,6 +103,7 @@ def summarize(
             if (found := _model(workspace, project, name, everything, outcomes)) is not None
         ],
         results=_results(workspace, project, everything),
+        landing=landed,
     )
 
 
@@ -121,6 +128,8 @@ def print_summary(summary: Summary) -> None:
         print("\nWhere the results lie:")
     for lies in summary.results:
         print(visible(f"  {lies.output}: {lies.path}"))
+    if summary.landing is not None:
+        print_landed(summary.landing)
     reused = sum(ran.reused_from is not None for ran in summary.jobs)
     said = (
         f"; {reused} of {len(summary.jobs)} steps had not changed and were reused" if reused else ""

@@ -16,10 +16,14 @@ telemetry:
   enabled: false
 nux:
   enabled: false
-# A backfill of many partitions queues; each run is a process of some 250 MB.
-concurrency:
-  runs:
+# A backfill of many partitions queues; each run is a process of some 250 MB. The daemon looks at
+# the queue every second (by default every five), so that what lands is scored soon.
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
     max_concurrent_runs: 2
+    dequeue_interval_seconds: 1
 """
 
 
@@ -64,7 +68,7 @@ def find_place(start: Path | None = None) -> Place:
         InvalidRequest: there is no workspace.yaml here or above.
         WorkspaceUnavailable: the folder cannot be made.
     """
-    from mlops_dagster.workspace.local.state import find_home
+    from mlops_dagster.workspace.home import find_home
 
     root = find_root(start)
     if root is None:

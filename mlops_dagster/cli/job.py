@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlops_dagster.cli import job_views
-from mlops_dagster.cli.output import Format, Output, note, plain, print_json
+from mlops_dagster.cli.local_options import LocalOptions
+from mlops_dagster.cli.output import Format, Output, note, plain, print_json, visible
 from mlops_dagster.cli.overrides import parse_overrides
 from mlops_dagster.cli.session import session
 from mlops_dagster.cli.stream import (
@@ -50,6 +51,20 @@ _Reuse = Annotated[
         show_default=False,
     ),
 ]
+_Isolate = Annotated[
+    bool,
+    typer.Option(
+        "--isolate", help="Run in virtual environments that are built from the conda files."
+    ),
+]
+_Substitutions = Annotated[
+    Path | None,
+    typer.Option(
+        "--substitutions",
+        metavar="FILE",
+        help="What stands in for data, components and environments that only Azure has.",
+    ),
+]
 
 
 @app.command()
@@ -63,10 +78,13 @@ def create(
         bool, typer.Option("--stream/--no-stream", help="Follow the job to its end.")
     ] = False,
     reuse: _Reuse = None,
+    isolate: _Isolate = False,
+    substitutions: _Substitutions = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Submit a job; return at once unless it is streamed."""
-    _submit(context, file, settings, name, experiment, reuse, stream=stream, output=output)
+    local = LocalOptions(isolate, substitutions)
+    _submit(context, file, settings, name, experiment, reuse, local, stream=stream, output=output)
 
 
 @app.command()
@@ -80,10 +98,54 @@ def run(
         bool, typer.Option("--stream/--no-stream", help="Follow the job to its end.")
     ] = True,
     reuse: _Reuse = None,
+    isolate: _Isolate = False,
+    substitutions: _Substitutions = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Submit a job and follow it to its end; Ctrl-C stops the following, not the job."""
-    _submit(context, file, settings, name, experiment, reuse, stream=stream, output=output)
+    local = LocalOptions(isolate, substitutions)
+    _submit(context, file, settings, name, experiment, reuse, local, stream=stream, output=output)
+
+
+@app.command()
+def validate(
+    context: typer.Context,
+    file: Annotated[Path, typer.Option("--file", "-f", help="The job's YAML file.")],
+    settings: _Set = None,
+    isolate: _Isolate = False,
+    substitutions: _Substitutions = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Check a job as submitting it would, and start nothing."""
+    from mlops_dagster.aml import load_job
+
+    job = load_job(file, overrides=parse_overrides(settings or []))
+    with session(context).open(file.absolute().parent) as workspace:
+        notes = LocalOptions(isolate, substitutions).validate(workspace.jobs, job)
+    if output is Format.JSON:
+        print_json({"file": file, "valid": True, "notes": notes})
+        return
+    for text in notes:
+        print(visible(text))
+    note(f"{file} can run.")
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    name: _Name,
+    new_name: Annotated[
+        str | None, typer.Option("--name", "-n", help="Identifies the new job.")
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream/--no-stream", help="Follow the job to its end.")
+    ] = True,
+    output: Output = Format.TABLE,
+) -> None:
+    """Go on with a failed or canceled pipeline: run only what did not complete."""
+    with session(context).open() as workspace:
+        record = workspace.jobs.resume(name, new_name=new_name)
+        _announce(workspace, record, stream=stream, output=output)
 
 
 @app.command("stream")
@@ -115,6 +177,9 @@ def list_jobs(
     parent: Annotated[
         str | None, typer.Option("--parent", help="The steps of this job instead.")
     ] = None,
+    archived: Annotated[
+        bool, typer.Option("--include-archived", help="Archived jobs too.")
+    ] = False,
     tree: Annotated[bool, typer.Option("--tree", help="Show each job's steps below it.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 50,
     output: Output = Format.TABLE,
@@ -123,7 +188,9 @@ def list_jobs(
     with session(context).open() as workspace:
         if parent is not None:
             workspace.jobs.get(parent)
-        records = workspace.jobs.list(parent=parent, experiment=experiment, limit=limit)
+        records = workspace.jobs.list(
+            parent=parent, experiment=experiment, archived=archived, limit=limit
+        )
         branches = [job_views.branch(workspace.jobs, record, deep=tree) for record in records]
         if output is Format.TABLE:
             job_views.list_branches(branches)
@@ -184,6 +251,26 @@ def cancel(context: typer.Context, name: _Name, output: Output = Format.TABLE) -
 
 
 @app.command()
+def archive(context: typer.Context, name: _Name, output: Output = Format.TABLE) -> None:
+    """Leave a job out of lists; nothing of it is removed."""
+    with session(context).open() as workspace:
+        record = workspace.jobs.archive(name)
+    if output is Format.JSON:
+        print_json(record)
+    note(f"Job {name} is archived; bring it back: mlops job restore {name}")
+
+
+@app.command()
+def restore(context: typer.Context, name: _Name, output: Output = Format.TABLE) -> None:
+    """Put an archived job back into lists."""
+    with session(context).open() as workspace:
+        record = workspace.jobs.restore(name)
+    if output is Format.JSON:
+        print_json(record)
+    note(f"Job {name} is listed again.")
+
+
+@app.command()
 def download(
     context: typer.Context,
     name: _Name,
@@ -194,7 +281,8 @@ def download(
         str | None, typer.Option("--output-name", help="Only this output.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what each of its steps left, a folder a step.")
+        bool,
+        typer.Option("--all", help="Also what it logged to MLflow, and its steps, a folder each."),
     ] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -205,10 +293,7 @@ def download(
         jobs = workspace.jobs
         record = jobs.get(name)
         folder = to if to is not None else Path(record.name)
-        written = list(jobs.download(name, folder, output=output_name))
-        if everything:
-            for step in jobs.list(parent=name, limit=_ALL):
-                written += jobs.download(step.name, folder / (step.step or step.name))
+        written = jobs.download(name, folder, output=output_name, everything=everything)
     if output is Format.JSON:
         print_json(written)
         return
@@ -244,6 +329,7 @@ def _submit(
     name: str | None,
     experiment: str | None,
     reuse: bool | None,
+    local: LocalOptions,
     *,
     stream: bool,
     output: Format,
@@ -254,18 +340,25 @@ def _submit(
     if reuse is False:
         job = _rerun(job)
     with session(context).open(file.absolute().parent) as workspace:
-        record = workspace.jobs.submit(job, name=name, experiment=experiment, reuse=bool(reuse))
-        if stream:
-            note(f"Job {record.name} ({record.experiment})")
-            _follow_to_the_end(workspace, record.name, output)
-        elif output is Format.JSON:
-            print_json(record)
-        else:
-            print(record.name)
-            prefix = command_prefix(workspace)
-            note(
-                f"Job {record.name} is {record.status}; follow it: {prefix}mlops job stream {record.name}"
-            )
+        record = local.submit(
+            workspace.jobs, job, name=name, experiment=experiment, reuse=bool(reuse)
+        )
+        _announce(workspace, record, stream=stream, output=output)
+
+
+def _announce(workspace: Workspace, record: JobRecord, *, stream: bool, output: Format) -> None:
+    """Follow a job that was just submitted, or say how to."""
+    if stream:
+        note(f"Job {record.name} ({record.experiment})")
+        _follow_to_the_end(workspace, record.name, output)
+    elif output is Format.JSON:
+        print_json(record)
+    else:
+        print(record.name)
+        prefix = command_prefix(workspace)
+        note(
+            f"Job {record.name} is {record.status}; follow it: {prefix}mlops job stream {record.name}"
+        )
 
 
 def _rerun(job: Job) -> Job:

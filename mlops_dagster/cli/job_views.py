@@ -33,6 +33,7 @@ def show_record(record: JobRecord, steps: Sequence[JobRecord]) -> None:
             "ended": record.ended_at,
             "duration": duration(record.duration),
             "reused from": record.reused_from,
+            "archived": "yes" if record.archived else None,
             "tags": record.tags,
             "page": record.url,
         }
@@ -58,7 +59,9 @@ def completed_line(record: JobRecord, steps: Sequence[JobRecord]) -> str:
     if record.duration is not None:
         line += f" in {duration(record.duration)}"
     reused = [step for step in steps if step.reused_from]
-    if reused:
+    if reused and (resumed := record.properties.get("mlops.resumes")):
+        line += f"; {len(reused)} of {len(steps)} steps were taken over from {resumed}"
+    elif reused:
         line += f"; {len(reused)} of {len(steps)} steps were reused, nothing has changed for them"
     return f"{line}."
 

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from mlops_dagster.cli import check, compute, data, demo, doctor, job, model, ui
+from mlops_dagster.cli import check, compute, data, demo, doctor, job, landing, model, schedule, ui
 from mlops_dagster.cli.output import visible
 from mlops_dagster.cli.session import Session
 from mlops_dagster.errors import MlopsError
@@ -35,9 +35,11 @@ app.command("demo")(demo.demo)
 app.command("ui")(ui.ui)
 app.command("check")(check.check)
 app.add_typer(job.app, name="job")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
 app.add_typer(compute.app, name="compute")
+app.add_typer(landing.app, name="landing")
 app.command("stop")(ui.stop)
 app.command("doctor")(doctor.doctor)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -50,7 +50,7 @@ def ui(
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--log-level", "warning"]
     command += ["--workspace", str(place.workspace_file), "--host", _HOST, "--port", str(port)]
     note(f"Starting Dagster on {place.dagster_home} ...")
-    with _terminated_as_interrupted(), _running(command, place.root, place.environment()) as server:
+    with _terminated_as_interrupted(), served(command, place.root, place.environment()) as server:
         try:
             _await_ready(server, address)
             print(f"Dagster UI: {address}  (Ctrl-C ends it)", flush=True)
@@ -91,16 +91,22 @@ def _free_port(wanted: int | None) -> int:
 
 
 @contextmanager
-def _running(
-    command: list[str], folder: Path, environment: dict[str, str]
+def served(
+    command: list[str], folder: Path, environment: dict[str, str], *, log: IO[bytes] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server with all its children, which end when the context does.
 
     It has a session of its own, so that a Ctrl-C reaches it once, from here, and not also from the
-    terminal while it is ending its children.
+    terminal while it is ending its children. Without a ``log`` it writes to this terminal.
     """
     server = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
     )
     try:
         yield server

@@ -5,7 +5,9 @@
     steps.py          a pipeline's steps: an asset each, an Azure ML job a materialization
     products.py       data products, and the checks of their rows
     models.py         registered models, and the gate in front of the champion
-    jobs.py           jobs and schedules
+    jobs.py           jobs and schedules that project.yaml declares
+    schedules.py      the workspace's own schedules
+    landing/          files that land: the sensor, the runs of batches, and what they leave
 
     materializing.py  an asset that asks the workspace
     resource.py       the workspace, as a Dagster resource

@@ -15,6 +15,7 @@ import dagster as dg
 _OUTPUTS = "outputs"
 _LINEAGE = "lineage"
 _JOB = "job"
+_VERSION = "version"
 _LOOK_BACK = 50
 
 
@@ -53,12 +54,18 @@ def newest(context: dg.AssetExecutionContext, key: dg.AssetKey, *, partitioned: 
     partition = context.partition_key if partitioned else None
     for metadata in _materializations(context.instance, key, partition):
         if _OUTPUTS in metadata:
-            outputs: Mapping[str, Any] = metadata[_OUTPUTS].value
-            lineage = metadata[_LINEAGE].value if _LINEAGE in metadata else []
-            return Made(outputs, {each["asset"]: each["job"] for each in lineage})
+            return _made(metadata)
     where = f" for {partition}" if partition else ""
     name = key.to_user_string()
     raise dg.Failure(f"{name} has not been materialized{where} yet; materialize it first.")
+
+
+def made_as(context: dg.AssetExecutionContext, key: dg.AssetKey, version: str) -> Made | None:
+    """What was left when this version was made, if one of the latest materializations made it."""
+    for metadata in _materializations(context.instance, key, None):
+        if _OUTPUTS in metadata and _VERSION in metadata and metadata[_VERSION].value == version:
+            return _made(metadata)
+    return None
 
 
 def was_recorded(context: dg.AssetExecutionContext, job: str) -> bool:
@@ -68,6 +75,12 @@ def was_recorded(context: dg.AssetExecutionContext, job: str) -> bool:
         _JOB in metadata and metadata[_JOB].value == job
         for metadata in _materializations(context.instance, context.asset_key, partition)
     )
+
+
+def _made(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Made:
+    outputs: Mapping[str, Any] = metadata[_OUTPUTS].value
+    lineage = metadata[_LINEAGE].value if _LINEAGE in metadata else []
+    return Made(outputs, {each["asset"]: each["job"] for each in lineage})
 
 
 def _materializations(

@@ -50,7 +50,7 @@ def run_job(context: dg.AssetExecutionContext, jobs: Jobs, job: Job, experiment:
     try:
         record = run.followed(run.started())
     except (DagsterExecutionInterruptedError, KeyboardInterrupt):
-        run.interrupted()
+        cancel_if_terminated(context, jobs, run.name)
         raise
     if record.status is not JobStatus.COMPLETED:
         raise _failure(jobs, record)
@@ -59,6 +59,26 @@ def run_job(context: dg.AssetExecutionContext, jobs: Jobs, job: Job, experiment:
             "Job %s did the same before: its outputs are taken over.", record.reused_from
         )
     return record
+
+
+def cancel_if_terminated(context: dg.AssetExecutionContext, jobs: Jobs, name: str | None) -> None:
+    """Cancel the job where somebody terminated the run; leave it where only this worker ends.
+
+    Dagster marks a run as canceling before it interrupts the worker.
+    """
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if name is None or run is None:
+        return
+    if run.status not in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
+        context.log.warning("This worker ends; job %s goes on for a retry.", name)
+        return
+    context.log.info("The run is being terminated: job %s is canceled.", name)
+    try:
+        if _find(jobs, name) is not None:
+            jobs.cancel(name)
+            jobs.wait(name, timeout=_CANCEL_PATIENCE)
+    except MlopsError as error:
+        context.log.warning("Job %s could not be canceled: %s", name, error)
 
 
 def _patiently(call: Callable[[], T], log: dg.DagsterLogManager, *, seconds: float) -> T:
@@ -128,25 +148,6 @@ class _Run:
             return self._asked(partial(self.jobs.wait, record.name))
         finally:
             follower.close()
-
-    def interrupted(self) -> None:
-        """Cancel the job where somebody terminated the run; leave it where only this worker ends.
-
-        Dagster marks a run as canceling before it interrupts the worker.
-        """
-        run = self.context.instance.get_run_by_id(self.context.run.run_id)
-        if self.name is None or run is None:
-            return
-        if run.status not in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED):
-            self.context.log.warning("This worker ends; job %s goes on for a retry.", self.name)
-            return
-        self.context.log.info("The run is being terminated: job %s is canceled.", self.name)
-        try:
-            if _find(self.jobs, self.name) is not None:
-                self.jobs.cancel(self.name)
-                self.jobs.wait(self.name, timeout=_CANCEL_PATIENCE)
-        except MlopsError as error:
-            self.context.log.warning("Job %s could not be canceled: %s", self.name, error)
 
     def _submitted(self, name: str) -> JobRecord:
         self.name = name

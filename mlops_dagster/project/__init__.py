@@ -7,7 +7,8 @@ product or a model, and which inputs they feed, is read from the pipelines' own 
 
 from __future__ import annotations
 
-from mlops_dagster.project.declaration import Automation, Partitions, Rows
+from mlops_dagster.project.declaration import Partitions, Rows
+from mlops_dagster.project.fields import Automation
 from mlops_dagster.project.lineage import step_feeds
 from mlops_dagster.project.reading import FILE_NAME, read_project
 from mlops_dagster.project.values import (
@@ -15,6 +16,7 @@ from mlops_dagster.project.values import (
     DataProduct,
     Feed,
     GivenInput,
+    Landing,
     Model,
     ModelInput,
     Origin,
@@ -32,6 +34,7 @@ __all__ = [
     "DataProduct",
     "Feed",
     "GivenInput",
+    "Landing",
     "Model",
     "ModelInput",
     "Origin",

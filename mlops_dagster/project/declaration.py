@@ -2,93 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from mlops_dagster.aml.io import Scalar
 from mlops_dagster.aml.values import Value
-
-Automation = Literal["eager", "on_missing"]
-Unit = Literal["hour", "day", "week", "month"]
-
-_SPANS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_CRON_FIELD = re.compile(r"(\*|\w+(-\w+)?)(/[1-9]\d*)?(,(\*|\w+(-\w+)?)(/[1-9]\d*)?)*")
-_OWNER = re.compile(r"team:[A-Za-z0-9_.\- ]+|[^@\s]+@[^@\s]+\.[^@\s]+")
-
-# What Dagster takes as a group, a job or a part of an op's name.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
-# What Azure ML takes as the name of a data or model asset.
-AssetName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=255)
-]
-
-
-def _span(value: Any) -> Any:
-    """``31 days``, ``90 minutes``, ``1 hour`` as a timedelta."""
-    if isinstance(value, timedelta):
-        return value
-    found = re.fullmatch(r"\s*(\d+)\s*([a-z]+?)s?\s*", str(value))
-    if found is None or found[2] not in _SPANS or int(found[1]) == 0:
-        raise ValueError(f"Found {value!r}; a span such as '31 days' or '12 hours' is expected.")
-    return timedelta(seconds=int(found[1]) * _SPANS[found[2]])
-
-
-def _owner(value: str) -> str:
-    if not _OWNER.fullmatch(value):
-        raise ValueError(f"Found {value!r}; an e-mail address or 'team:NAME' is expected.")
-    return value
-
-
-def _start(value: Any) -> Any:
-    """A month (``2013-09``), a day or a moment as a datetime without a zone."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None)
-    if isinstance(value, date):
-        return datetime.combine(value, time())
-    for form in ("%Y-%m", "%Y-%m-%d", "%Y-%m-%d %H:%M"):
-        try:
-            return datetime.strptime(str(value), form)  # noqa: DTZ007 - timezone: says it
-        except ValueError:
-            continue
-    raise ValueError(f"Found {value!r}; a month or day such as 2013-09 or 2013-09-01 is expected.")
-
-
-def _cron(value: str) -> str:
-    fields = value.split()
-    fits = len(fields) == 5 and all(map(_in_range, fields, _CRON_RANGES))
-    if not fits:
-        raise ValueError(f"Found {value!r}; five cron fields such as '0 6 1 * *' are expected.")
-    return value
-
-
-def _in_range(field: str, bounds: tuple[int, int]) -> bool:
-    if not _CRON_FIELD.fullmatch(field):
-        return False
-    positions = re.sub(r"/\d+", "", field)
-    return all(bounds[0] <= int(number) <= bounds[1] for number in re.findall(r"\d+", positions))
-
-
-def _timezone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        near = [zone for zone in available_timezones() if zone.lower().endswith(value.lower())]
-        hint = f" such as {min(near)!r}" if near else " such as 'Europe/London'"
-        raise ValueError(f"Found {value!r}; an IANA time zone{hint} is expected.") from None
-    return value
-
-
-Span = Annotated[timedelta, BeforeValidator(_span)]
-Owner = Annotated[str, AfterValidator(_owner)]
-Moment = Annotated[datetime, BeforeValidator(_start)]
-TimeZone = Annotated[str, AfterValidator(_timezone)]
-Cron = Annotated[str, AfterValidator(_cron)]
-Share = Annotated[float, Field(ge=0, le=1)]
+from mlops_dagster.project.fields import (
+    AssetName,
+    Automation,
+    Cron,
+    Moment,
+    Name,
+    Owner,
+    Share,
+    Span,
+    TimeZone,
+    Unit,
+)
+from mlops_dagster.project.landing_declaration import LandingDeclaration
 
 
 class Rows(Value):
@@ -267,3 +199,4 @@ class ProjectDeclaration(Value):
     pipelines: dict[Name, PipelineDeclaration] = {}
     models: dict[AssetName, ModelDeclaration] = {}
     jobs: dict[Name, JobDeclaration] = {}
+    landing: LandingDeclaration | None = None

@@ -15,12 +15,14 @@ from mlops_dagster.project.declaration import (
     ModelDeclaration,
     ProjectDeclaration,
 )
+from mlops_dagster.project.landing import read_landing
 from mlops_dagster.project.lineage import cycle, outputs
 from mlops_dagster.project.mistakes import Mistakes
 from mlops_dagster.project.pipelines import PipelineReading, pipeline_jobs
 from mlops_dagster.project.schema import read_table_schema
 from mlops_dagster.project.values import (
     DataProduct,
+    Landing,
     Model,
     Origin,
     Pipeline,
@@ -30,6 +32,8 @@ from mlops_dagster.project.values import (
 )
 
 FILE_NAME = "project.yaml"
+# The Dagster jobs of a landing.
+LANDING_JOBS = ("landing_scoring", "landing_replay", "landing_upkeep")
 
 Origins = Mapping[str, Mapping[str, Origin]]
 
@@ -85,7 +89,29 @@ class _Reading:
             pipelines=pipelines,
             models=models,
             jobs=self._jobs(),
+            landing=self._landing(pipelines, products, origins),
         )
+
+    def _landing(
+        self,
+        pipelines: Mapping[str, Pipeline],
+        products: Mapping[str, DataProduct],
+        origins: Origins,
+    ) -> Landing | None:
+        declared = self.declared.landing
+        if declared is None:
+            return None
+        for section, names in (
+            ("pipelines", self.declared.pipelines),
+            ("data_products", self.declared.data_products),
+            ("jobs", self.declared.jobs),
+        ):
+            for name in {"landing", *LANDING_JOBS} & set(names):
+                message = f"{name!r} is the name of a part of the landing."
+                self.mistakes.add((section, name), message, "Choose another name.")
+        line = self.document.line(("landing",))
+        owners = self.declared.owners
+        return read_landing(declared, pipelines, products, origins, owners, self.mistakes, line)
 
     def _products(self, origins: Origins) -> Iterator[tuple[str, DataProduct]]:
         for name, declared in self.declared.data_products.items():

@@ -10,7 +10,9 @@ from pathlib import Path
 from mlops_dagster.aml.graph import Source
 from mlops_dagster.aml.io import InputValue
 from mlops_dagster.aml.job import Job, PipelineComponent
-from mlops_dagster.project.declaration import Automation, Partitions, Rows
+from mlops_dagster.project.declaration import Partitions, Rows
+from mlops_dagster.project.fields import Automation
+from mlops_dagster.project.landing_declaration import LandingDeclaration
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,45 @@ class RunnableJob:
 
 
 @dataclass(frozen=True)
+class Landing:
+    """A project's landing, joined with the pipeline that scores it.
+
+    Attributes:
+        declared: its fields as they are written.
+        reference: the output that holds the scores to compare with; None without ``drift``.
+        example: the script's path.
+        line: of project.yaml.
+    """
+
+    declared: LandingDeclaration
+    pipeline: Pipeline
+    reference: Origin | None
+    example: Path | None
+    owners: tuple[str, ...]
+    line: int
+
+    @property
+    def drops(self) -> str:
+        """The folder as it is written, or the container's address."""
+        source = self.declared.source
+        if source.folder is not None:
+            return source.folder
+        return _address(source.container or "", source.account, "blob")
+
+    @property
+    def queue(self) -> str | None:
+        """The address of the queue of events."""
+        source = self.declared.source
+        return _address(source.queue, source.account, "queue") if source.queue else None
+
+
+def _address(name: str, account: str | None, service: str) -> str:
+    if name.startswith("https://"):
+        return name
+    return f"https://{account}.{service}.core.windows.net/{name}"
+
+
+@dataclass(frozen=True)
 class Project:
     """A project's folder, read.
 
@@ -206,6 +247,7 @@ class Project:
     pipelines: Mapping[str, Pipeline]
     models: Mapping[str, Model]
     jobs: Mapping[str, RunnableJob]
+    landing: Landing | None = None
 
     @property
     def file(self) -> Path:

@@ -34,6 +34,16 @@ def test_every_mistake_is_told_with_its_file_and_line(mlops: Mlops, here: Path) 
     assert "in 2 files" in ran.err
 
 
+def test_azure_mls_older_schemas_are_its_own_too(mlops: Mlops, here: Path) -> None:
+    (here / "import.yml").write_text(
+        "$schema: http://azureml/sdk-2-0/DataImport.json\ntype: uri_file\nname: rows\n"
+        "path: azureml://datastores/workspaceblobstore/paths/rows\nsource: {type: file_system}\n"
+    )
+    ran = mlops("check")
+    assert ran.status == 2
+    assert "import.yml:5: source: Data is imported from a connection by Azure alone." in ran.out
+
+
 def test_as_json_a_mistake_has_its_fields(mlops: Mlops, here: Path) -> None:
     (here / "one.yml").write_text(SCHEMA + "command: date\ncomand: x\n" + ENVIRONMENT)
     ran = mlops("check", "one.yml", "-o", "json")
@@ -120,6 +130,9 @@ def test_every_place_that_only_azure_can_run_is_told_with_its_line(
     ran = mlops("check", ".")
     assert ran.status == 2
     assert "pipeline.yml:4: jobs.best.type: An AutoML job runs only on Azure." in ran.out
-    assert "pipeline.yml:9: jobs.loop.type: The control flow node do_while" in ran.out
+    assert (
+        "pipeline.yml:9: jobs.loop.type: The control flow node do_while is decided by what a step writes"
+        in ran.out
+    )
     assert ran.out.count("gpu.yml:7: resources.docker_args: '--gpus all'") == 1
     assert "3 mistakes in 2 files" in ran.err

@@ -298,3 +298,66 @@ def _runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_job_is_validated_without_being_started(mlops: Mlops, write_job: WriteJob) -> None:
+    file = write_job("true", more="identity: {type: managed}\n")
+    ran = mlops("job", "validate", "-f", file)
+    assert ran.status == 0
+    assert ran.out.splitlines() == [
+        "On this machine without effect: identity.",
+        "The image python:3.11 is not used on this machine; the interpreter at hand stands for it.",
+    ]
+    assert mlops("job", "list", "-o", "json").json() == []
+    file = write_job("true", more="inputs: {rows: {type: uri_file, path: azureml:none:1}}\n")
+    assert mlops("job", "validate", "-f", file).status == 2
+
+
+def test_a_failed_pipeline_is_resumed_and_says_what_it_took_over(
+    mlops: Mlops, pipeline: Callable[[str], Path], here: Path
+) -> None:
+    file = pipeline(f"test -f {here}/mended && cat ${{{{inputs.file}}}}")
+    assert mlops("job", "run", file, "--name", "one").status == 1
+    (here / "mended").touch()
+    ran = mlops("job", "resume", "one")
+    assert ran.status == 0, ran.err
+    assert "second | made" in ran.out.splitlines()
+    assert "1 of 2 steps were taken over from one." in ran.err
+    assert mlops("job", "resume", "one_r2").status == 2
+
+
+def test_an_archived_job_is_left_out_of_the_list(mlops: Mlops, write_job: WriteJob) -> None:
+    assert mlops("job", "run", write_job("true"), "--name", "old").status == 0
+    assert mlops("job", "archive", "old").status == 0
+    assert mlops("job", "list", "-o", "json").json() == []
+    (listed,) = mlops("job", "list", "--include-archived", "-o", "json").json()
+    assert (listed["name"], listed["archived"]) == ("old", True)
+    assert mlops("job", "restore", "old").status == 0
+    assert len(mlops("job", "list", "-o", "json").json()) == 1
+
+
+def test_what_a_job_will_lack_is_said_on_stderr_when_it_is_submitted(
+    mlops: Mlops, write_job: WriteJob
+) -> None:
+    conda = "environment: {image: i, conda_file: {dependencies: [not-there]}}\n"
+    file = write_job("echo ran")
+    file.write_text(file.read_text().replace("environment: {image: 'python:3.11'}\n", conda))
+    ran = mlops("job", "create", "-f", file)
+    assert ran.status == 0, ran.err
+    assert "These packages of its environment are not installed here: not-there." in ran.err
+    assert len(ran.out.splitlines()) == 1
+    mlops("job", "stream", ran.out.strip())
+
+
+def test_substitutions_and_isolation_reach_the_job(
+    mlops: Mlops, write_job: WriteJob, here: Path
+) -> None:
+    (here / "mine.csv").write_text("mine\n")
+    (here / "stand-ins.yml").write_text("inputs: {'wasbs://c@account.example/f': mine.csv}")
+    raw = "inputs: {raw: {type: uri_file, path: 'wasbs://c@account.example/f'}}\n"
+    file = write_job("cat ${{inputs.raw}}", more=raw)
+    refused = mlops("job", "validate", "-f", file)
+    assert refused.status == 2
+    assert "job.yml:5: inputs.raw: wasbs://c@account.example/f lies on another" in refused.err
+    ran = mlops("job", "run", file, "--substitutions", "stand-ins.yml", "--isolate")
+    assert (ran.status, ran.out) == (0, "mine\n"), ran.err

@@ -176,6 +176,6 @@ def test_a_workspace_that_does_not_answer_for_a_moment_costs_nothing(
     monkeypatch.undo()
 
     assert result.success
-    assert calls["stream"] == 2
+    assert calls["stream"] > 1  # taken up again, as often as the line was busy
     said = "\n".join(log_lines(result, tiny.instance))
     assert [said.count(str(number)) for number in (101, 102, 103)] == [1, 1, 1]

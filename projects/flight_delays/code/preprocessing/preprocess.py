@@ -1,7 +1,7 @@
 """Turn raw files of flights into features, a file for a file.
 
 A row that cannot be used is set aside with its reason, and so is a file: one bad file never stops
-the others. The step fails only where no row at all could be used.
+the others, and bad files alone are no failure. The step fails only where there is no file.
 """
 
 import argparse
@@ -16,12 +16,19 @@ from flight_files import UnusableFile, check_rows, flight_files, read_flights
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one raw file (``source``, below the folder): its features and its rejects."""
+    """What became of one raw file (``source``, below the folder): its features and its rejects.
+
+    A file that can be read has features, be it of no row; one that cannot has none at all.
+    """
 
     source: str
     name: str
     features: pd.DataFrame
     rejected: pd.DataFrame
+
+    @property
+    def is_readable(self) -> bool:
+        return "source" in self.features
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -32,19 +39,18 @@ def main(arguments: argparse.Namespace) -> None:
     files = usable = rejected = 0
     for path in flight_files(arguments.flights):
         outcome = preprocess(path, arguments.flights, references)
-        write(outcome.features, arguments.features / outcome.name)
-        write(outcome.rejected, arguments.rejected / outcome.name)
+        if outcome.is_readable:
+            write(outcome.features, arguments.features / outcome.name)
+        if not outcome.rejected.empty:
+            write(outcome.rejected, arguments.rejected / outcome.name)
         print(summary(outcome), flush=True)
         files += 1
         usable += len(outcome.features)
         rejected += len(outcome.rejected)
 
     print(f"{files:,} files: {usable:,} rows usable, {rejected:,} rejected")
-    if not usable:
-        raise SystemExit(
-            f"preprocess: no usable row in the {files} files of {arguments.flights}; "
-            "see the reasons above"
-        )
+    if not files:
+        raise SystemExit(f"preprocess: there is no file in --flights {arguments.flights}")
 
 
 def preprocess(path: Path, folder: Path, references: References) -> Outcome:
@@ -96,10 +102,9 @@ def as_text(value: Any) -> str | None:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write the table, unless it has no rows."""
-    if not table.empty:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(path, index=False)
+    """Write the table, with its columns even where it has no rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(path, index=False)
 
 
 def summary(outcome: Outcome) -> str:

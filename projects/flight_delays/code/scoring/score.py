@@ -37,12 +37,20 @@ def run(mini_batch: list[str]) -> list[str]:
 def score_file(path: Path) -> str:
     """Write the scores of a file of features; the line that tells of it."""
     flights = pd.read_parquet(path)
+    if flights.empty:
+        # Every row of the raw file was set aside before.
+        return told(f"{path.name}: no rows to score")
     sources = flights["source"].unique()
     if len(sources) != 1:
         raise ValueError(f"{path} is of {len(sources)} raw files; features come a file for a file")
     scores = score(flights, options.threshold)
     write_whole(scores, scores_path(options.scores, sources[0], path.name))
-    line = f"{sources[0]}: {len(scores):,} rows scored, {scores['late_predicted'].mean():.1%} late"
+    late = scores["late_predicted"].mean()
+    return told(f"{sources[0]}: {len(scores):,} rows scored, {late:.1%} late")
+
+
+def told(line: str) -> str:
+    """The line, written to the log."""
     print(line, flush=True)
     return line
 

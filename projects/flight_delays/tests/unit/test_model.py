@@ -296,6 +296,13 @@ class TestScoring:
         assert scores["late_predicted"].equals(scores["late_probability"] >= 0.5)
         assert [path.name for path in written.parent.iterdir()] == ["flights.parquet"]
 
+    def test_features_of_no_rows_are_passed_over(
+        self, score: ModuleType, features: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "none.parquet"
+        features.head(0).assign(source="none.csv").to_parquet(file)
+        assert score.run([str(file)]) == ["none.parquet: no rows to score"]
+
     def test_scoring_a_file_again_writes_the_same_scores(
         self, score: ModuleType, folder: Path
     ) -> None:

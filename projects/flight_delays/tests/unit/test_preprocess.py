@@ -84,13 +84,29 @@ def test_rows_in_are_rows_usable_plus_rows_rejected(
     assert rejected["day"].tolist()[0] == "first"
 
 
-def test_only_where_nothing_can_be_used_it_fails_and_keeps_the_reasons(
+def test_files_that_are_all_bad_are_no_failure(
     preprocess: ModuleType, arguments: argparse.Namespace, flights: pd.DataFrame
 ) -> None:
     broken(flights, arguments.flights)
-    with pytest.raises(SystemExit, match="no usable row in the 8 files"):
-        preprocess.main(arguments)
+    preprocess.main(arguments)
     assert len(written(arguments.rejected)) == 8
+    assert not written(arguments.features)
+
+
+def test_a_readable_file_without_a_usable_row_has_features_of_no_rows(
+    preprocess: ModuleType, arguments: argparse.Namespace, flights: pd.DataFrame
+) -> None:
+    flights.assign(origin="???").to_csv(arguments.flights / "a.csv", index=False)
+    preprocess.main(arguments)
+    assert len(written(arguments.features)["a.csv.parquet"]) == 0
+    assert len(written(arguments.rejected)["a.csv.parquet"]) == len(flights)
+
+
+def test_a_folder_without_files_fails(
+    preprocess: ModuleType, arguments: argparse.Namespace
+) -> None:
+    with pytest.raises(SystemExit, match="there is no file"):
+        preprocess.main(arguments)
 
 
 def test_files_whose_names_differ_in_the_suffix_do_not_overwrite_one_another(

@@ -1,0 +1,2 @@
+# What every runner's trial runs.
+test "$1" -ge 0

@@ -1,0 +1,137 @@
+"""Whether the scores of a batch are far from those that the champion gave when it was evaluated.
+
+Measured by the population stability index over the tenths of the reference: the sum, over the
+bins, of ``(share - expected share) * ln(share / expected share)``. It says how far, not why: the
+season may have changed, the data, or what the files hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from mlops_dagster.defs.keys import model_key, step_key
+from mlops_dagster.defs.landing.names import DRIFT
+from mlops_dagster.defs.landing.pipeline import champion_model
+from mlops_dagster.defs.landing.shown import committed
+from mlops_dagster.defs.models import champion
+from mlops_dagster.defs.newest import made_as
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.landing import BatchOutcome, Landing
+from mlops_dagster.project import Project
+from mlops_dagster.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_BINS = 10
+# An empty bin counts as this share, so that its logarithm exists.
+_LEAST_SHARE = 1e-4
+
+
+def drift(
+    context: dg.AssetExecutionContext,
+    project: Project,
+    landing: Landing,
+    workspace: Workspace,
+    done: Sequence[BatchOutcome],
+) -> dg.AssetCheckResult:
+    """Compare the committed scores of these batches with the reference; warns, never blocks."""
+    assert project.landing is not None  # noqa: S101 - the check is declared
+    declared = project.landing.declared.drift
+    assert declared is not None  # noqa: S101 - likewise
+    ids = [drop for each in done for drop in each.drops]
+    try:
+        reference = _reference(context, project, workspace)
+        expected = _numbers(reference, declared.column)
+        found = _scores(landing, ids, declared.column)
+    except (KeyError, OSError, ValueError, MlopsError, dg.Failure) as error:
+        told = f"There is nothing to compare with: {_line(error)}"
+        return _result(passed=False, told=told)
+    if len(found) < declared.rows:
+        told = f"{len(found):,} rows are too few to tell; {declared.rows:,} are needed."
+        return _result(passed=True, told=told, rows=len(found))
+    index = stability_index(expected, found)
+    sign = "above" if index > declared.psi else "within"
+    told = f"PSI {index:.3f} of {declared.column}, {sign} {declared.psi:g}."
+    return _result(
+        passed=index <= declared.psi,
+        told=told,
+        rows=len(found),
+        psi=index,
+        mean=float(found.mean()),
+        **{"reference mean": float(expected.mean())},
+    )
+
+
+def stability_index(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
+    """The population stability index of two samples; missing values count as a bin of their own."""
+    import numpy as np
+
+    inner = np.unique(np.nanquantile(expected, np.linspace(0, 1, _BINS + 1)[1:-1]))
+
+    def shares(sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        missing = np.isnan(sample)
+        places = np.searchsorted(inner, sample[~missing], side="right")
+        counts = np.append(np.bincount(places, minlength=len(inner) + 1), missing.sum())
+        return np.clip(counts / len(sample), _LEAST_SHARE, None)
+
+    before, after = shares(expected), shares(found)
+    return float(((after - before) * np.log(after / before)).sum())
+
+
+def _reference(context: dg.AssetExecutionContext, project: Project, workspace: Workspace) -> Path:
+    """The file that the run left from which the champion was made."""
+    assert project.landing is not None  # noqa: S101 - the check is declared
+    landing = project.landing
+    origin, drift_declared = landing.reference, landing.declared.drift
+    assert origin is not None and drift_declared is not None  # noqa: S101, PT018 - likewise
+    model = champion_model(landing)
+    if model is None:
+        raise ValueError("the pipeline takes no model of this project")
+    version = champion(workspace, model).reference
+    made = made_as(context, model_key(project.name, model), version)
+    step = step_key(project.name, origin.pipeline, origin.step).to_user_string()
+    if made is None or step not in made.lineage:
+        raise ValueError(f"{step} is not known to have made {version}")
+    output = workspace.jobs.get(made.lineage[step]).outputs[origin.output]
+    inside = drift_declared.reference.partition("/")[2]
+    return workspace.data.local_path(output.uri) / inside
+
+
+def _numbers(file: Path, column: str) -> np.ndarray[Any, Any]:
+    import pandas as pd
+
+    read = pd.read_csv if file.suffix == ".csv" else pd.read_parquet
+    values = read(file)[column].to_numpy(dtype="float64", na_value=float("nan"))
+    if not len(values):
+        raise ValueError(f"{file.name} has no rows")
+    return values
+
+
+def _scores(landing: Landing, ids: Sequence[str], column: str) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    parts = [
+        part.column(0).to_numpy(zero_copy_only=False).astype("float64")
+        for part in committed(landing, landing.tables.scores, ids, [column])
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _result(*, passed: bool, told: str, **figures: float) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=DRIFT,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=told,
+        metadata={name: dg.MetadataValue.float(float(value)) for name, value in figures.items()},
+    )
+
+
+def _line(error: Exception) -> str:
+    said = error.description if isinstance(error, dg.Failure) else str(error)
+    return " ".join((said or type(error).__name__).split())

@@ -1,0 +1,111 @@
+"""Jobs of a landing: score what waits, offer a drop once more, keep the tables small."""
+
+# No `from __future__ import annotations`: Dagster compares the op's annotations with its classes.
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from mlops_dagster.defs.landing.names import (
+    REPLAY_JOB,
+    SCORING_JOB,
+    UPKEEP_JOB,
+    opened,
+    quarantine_key,
+    scores_key,
+)
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.landing import compact, differences, expire, replay
+from mlops_dagster.landing.declared import find_drop
+from mlops_dagster.project import Project
+
+_MOST_NAMED = 20
+
+
+class DropConfig(dg.Config):
+    """Which drop to offer again: its id, or its path for the newest drop of that path."""
+
+    drop: str
+
+
+def scoring_job(project: Project) -> Any:
+    """Scores the batch that a run is tagged with; without a tag, all that waits."""
+    return dg.define_asset_job(
+        SCORING_JOB,
+        selection=dg.AssetSelection.assets(scores_key(project), quarantine_key(project)),
+        description="Scores the batch that the run is tagged with; without a tag, all that waits.",
+    )
+
+
+def replay_job(project: Project) -> dg.JobDefinition:
+    """Offers a quarantined or failed drop once more; the sensor does the rest."""
+
+    @dg.op(name="offer_drop_again")
+    def offer(context: dg.OpExecutionContext, config: DropConfig) -> None:
+        try:
+            landing = opened(project)
+            record = replay(landing, find_drop(landing, config.drop).drop.id)
+        except MlopsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        context.log.info("%s (%s) waits for the next batch.", record.drop.path, record.drop.id)
+
+    @dg.job(name=REPLAY_JOB, description=replay_job.__doc__)
+    def job() -> None:
+        offer()
+
+    return job
+
+
+def upkeep_job(project: Project) -> dg.JobDefinition:
+    """Compacts both tables, deletes old versions, and counts every row of every drop."""
+
+    @dg.op(name="keep_tables")
+    def keep(context: dg.OpExecutionContext) -> None:
+        try:
+            _keep(context, project)
+        except MlopsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+
+    @dg.job(name=UPKEEP_JOB, description=upkeep_job.__doc__)
+    def job() -> None:
+        keep()
+
+    return job
+
+
+def landing_schedules(
+    project: Project, scoring: Any, upkeep: dg.JobDefinition
+) -> Iterator[dg.ScheduleDefinition]:
+    """Periodic scoring, where it is declared, off until somebody turns it on; and the upkeep."""
+    assert project.landing is not None  # noqa: S101 - called where there is one
+    declared = project.landing.declared
+    if declared.cron is not None:
+        yield dg.ScheduleDefinition(
+            name=f"{SCORING_JOB}_schedule",
+            job=scoring,
+            cron_schedule=declared.cron,
+            execution_timezone=declared.timezone,
+            description="Scores all that waits, next to the sensor or instead of it.",
+        )
+    yield dg.ScheduleDefinition(
+        name=f"{UPKEEP_JOB}_schedule",
+        job=upkeep,
+        cron_schedule=declared.upkeep,
+        execution_timezone=declared.timezone,
+        description="Keeps the landing's tables small.",
+    )
+
+
+def _keep(context: dg.OpExecutionContext, project: Project) -> None:
+    assert project.landing is not None  # noqa: S101 - its job exists
+    landing = opened(project)
+    for done in compact(landing.tables):
+        context.log.info("%s: %d small files became %d", done.table, done.removed, done.added)
+    for done in expire(landing.tables, keep=project.landing.declared.keep):
+        context.log.info("%s: %d old files deleted", done.table, done.removed)
+    found = differences(landing)
+    if found:
+        named = "\n".join(str(each) for each in found[:_MOST_NAMED])
+        raise dg.Failure(f"{len(found):,} drops do not add up:\n{named}", allow_retries=False)
+    context.log.info("Of every drop, the rows in are the rows scored and the rows quarantined.")

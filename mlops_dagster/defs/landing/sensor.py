@@ -1,0 +1,138 @@
+"""The sensor: looks for new files, and asks for a run of every batch that should have one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from mlops_dagster.defs.landing.checks import standing
+from mlops_dagster.defs.landing.names import opened, run_tags
+from mlops_dagster.defs.landing.pipeline import missing
+from mlops_dagster.defs.landing.runs import RunsOfRequest, runs_of
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.landing import BatchRecord, BatchState, Landing, Tick, give_up, status, tick
+from mlops_dagster.project import Project
+from mlops_dagster.workspace import connect
+
+# A tick is cut off after 60 s (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS); the source gets a part of it.
+_LOOK_SECONDS = 20.0
+# An attempt whose run has died so often has failed.
+_MOST_DEATHS = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0
+
+
+def landing_sensor(project: Project, job: Any) -> dg.SensorDefinition:
+    """On from the start: what is declared to be scored when it lands is scored."""
+    assert project.landing is not None  # noqa: S101 - called where there is one
+
+    @dg.sensor(
+        name="landing_sensor",
+        job=job,
+        minimum_interval_seconds=max(1, int(project.landing.declared.interval.total_seconds())),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Batches what lands in {project.landing.drops} and has it scored.",
+    )
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        try:
+            return _Look(project, context).result()
+        except MlopsError as error:
+            # Whatever cannot be reached now is asked again by the next tick.
+            return dg.SensorResult(skip_reason=dg.SkipReason(str(error)), cursor=context.cursor)
+
+    return look
+
+
+class _Look:
+    """One evaluation."""
+
+    def __init__(self, project: Project, context: dg.SensorEvaluationContext) -> None:
+        self._project = project
+        self._context = context
+        self._landing: Landing = opened(project)
+        self._why: list[str] = []
+
+    def result(self) -> dg.SensorResult:
+        found = tick(self._landing, seconds=_LOOK_SECONDS)
+        self._context.log.info(_told(found))
+        requests = list(self._requests(found)) if found.requests else []
+        told, events = self._standing()
+        reason = found.skip_reason or "; ".join(self._why) or "the batches are at work"
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else dg.SkipReason(reason),
+            cursor=told,
+            asset_events=events,
+        )
+
+    def _requests(self, found: Tick) -> Iterator[dg.RunRequest]:
+        if (absent := self._missing()) is not None:
+            self._why.append(f"{len(found.requests)} batches wait: {absent}")
+            return
+        for record in found.requests:
+            key = self._run_key(record)
+            if key is not None:
+                yield dg.RunRequest(run_key=key, tags=run_tags(record))
+
+    def _missing(self) -> str | None:
+        landing = self._project.landing
+        assert landing is not None  # noqa: S101 - its sensor exists
+        workspace = connect(project=self._project.folder)
+        try:
+            return missing(self._project, landing, self._context.instance, workspace)
+        finally:
+            workspace.close()
+
+    def _run_key(self, record: BatchRecord) -> str | None:
+        """The key of the run that the batch should have now; None where it should have none."""
+        runs = runs_of(self._context.instance, record)
+        batch = record.batch.id
+        if runs.unlaunched is not None:
+            # Made by a daemon that died before it started it: the same key lets it go on.
+            return runs.unlaunched
+        if runs.going:
+            self._why.append(f"batch {batch} is at work")
+            return None
+        if not runs.ended:
+            return record.request
+        newest = self._landing.ledger.batch(batch)
+        if newest.attempt != record.attempt or not newest.state.is_open:
+            return None  # that run has ended it meanwhile
+        # What is being committed cannot fail any more: it is only brought to its end.
+        if runs.dead >= _MOST_DEATHS and newest.state is not BatchState.COMMITTING:
+            said = f"Its run died {runs.dead} times; the last one's log says more."
+            give_up(self._landing, batch, record.attempt, said)
+            self._why.append(f"batch {batch}: attempt {record.attempt} failed")
+            return None
+        if (left := _pause(runs)) > 0:
+            self._why.append(f"batch {batch} is tried again in {left:.0f} s")
+            return None
+        return f"{record.request}-{runs.ended + 1}"
+
+    def _standing(self) -> tuple[str, list[dg.AssetCheckEvaluation]]:
+        """The cursor, and the checks whose verdict is another than at the last look."""
+        before = json.loads(self._context.cursor or "{}")
+        found = standing(self._project, status(self._landing))
+        changed = [
+            each.evaluation(self._project)
+            for each in found
+            if before.get(each.check, True) != each.passed
+        ]
+        return json.dumps({each.check: each.passed for each in found}), changed
+
+
+def _pause(runs: RunsOfRequest) -> float:
+    """Seconds that are still to wait: none after the first death, then longer and longer."""
+    again = runs.ended - 2 if runs.dead == runs.ended else runs.ended - 1
+    if again < 0 or runs.last_end is None:
+        return 0.0
+    pause = timedelta(seconds=min(_FIRST_PAUSE * 2 ** min(again, 10), _LONGEST_PAUSE))
+    return (runs.last_end + pause - datetime.now(UTC)).total_seconds()
+
+
+def _told(found: Tick) -> str:
+    looked = "" if found.complete else ", and the next look goes on"
+    return f"{found.new:,} new drops, {found.made} new batches, {found.waiting:,} wait{looked}"

@@ -1,0 +1,96 @@
+"""``landing:`` of ``project.yaml``, joined with the pipeline that scores what lands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlops_dagster.aml.document import Loc
+from mlops_dagster.project.landing_declaration import LandingDeclaration
+from mlops_dagster.project.mistakes import Mistakes
+from mlops_dagster.project.values import (
+    DataProduct,
+    GivenInput,
+    Landing,
+    Origin,
+    Pipeline,
+    ProductInput,
+)
+
+
+def read_landing(
+    declared: LandingDeclaration,
+    pipelines: Mapping[str, Pipeline],
+    products: Mapping[str, DataProduct],
+    origins: Mapping[str, Mapping[str, Origin]],
+    owners: tuple[str, ...],
+    mistakes: Mistakes,
+    line: int,
+) -> Landing | None:
+    """Join the declaration with its pipeline; None, and mistakes, where they do not fit."""
+    loc: Loc = ("landing",)
+    pipeline = pipelines.get(declared.pipeline)
+    if pipeline is None:
+        # The mistakes of a pipeline that is declared but could not be read are told already.
+        if declared.pipeline not in mistakes.document.data.get("pipelines", {}):
+            message = f"There is no pipeline {declared.pipeline!r}."
+            mistakes.unknown((*loc, "pipeline"), message, declared.pipeline, pipelines)
+        return None
+    _check_pipeline(declared, pipeline, products, origins, mistakes)
+    reference = _reference(declared, origins, mistakes)
+    example = None
+    if declared.example is not None:
+        example = mistakes.file((*loc, "example"), declared.example)
+    return Landing(
+        declared=declared,
+        pipeline=pipeline,
+        reference=reference,
+        example=example,
+        owners=declared.owners or pipeline.owners or owners,
+        line=line,
+    )
+
+
+def _check_pipeline(
+    declared: LandingDeclaration,
+    pipeline: Pipeline,
+    products: Mapping[str, DataProduct],
+    origins: Mapping[str, Mapping[str, Origin]],
+    mistakes: Mistakes,
+) -> None:
+    """A batch is no partition: only its own input may differ from one run to the next."""
+    loc: Loc = ("landing", "pipeline")
+    accepted = {*pipeline.job.step.inputs, *pipeline.component.inputs}
+    if declared.input not in accepted:
+        message = f"The pipeline {pipeline.name!r} has no input {declared.input!r}."
+        where: Loc = ("landing", "input") if "input" in declared.model_fields_set else loc
+        mistakes.unknown(where, message, declared.input, accepted)
+    if "scores" not in origins.get(pipeline.name, {}):
+        message = f"The pipeline {pipeline.name!r} has no output 'scores'."
+        remedy = "Name its output scores; and rejected, where it sets rows aside."
+        mistakes.add(loc, message, remedy)
+    for name, feed in pipeline.feeds.items():
+        product = products.get(feed.product) if isinstance(feed, ProductInput) else None
+        is_dated = isinstance(feed, GivenInput) and feed.templated
+        is_part = isinstance(feed, ProductInput) and feed.path is not None
+        if name == declared.input:
+            continue
+        if is_dated or is_part or (product is not None and product.partitions is not None):
+            message = f"Its input {name!r} is filled from a partition, and a batch has none."
+            mistakes.add(loc, message, "Give the landing a pipeline without partitions there.")
+
+
+def _reference(
+    declared: LandingDeclaration,
+    origins: Mapping[str, Mapping[str, Origin]],
+    mistakes: Mistakes,
+) -> Origin | None:
+    if declared.drift is None:
+        return None
+    output = declared.drift.reference.partition("/")[0]
+    pipeline, _, name = output.partition(".")
+    found = origins.get(pipeline, {}).get(name)
+    if found is None:
+        every = [f"{one}.{each}" for one, made in origins.items() for each in made]
+        message = f"There is no pipeline output {output!r}."
+        mistakes.unknown(("landing", "drift", "reference"), message, output, every)
+    return found

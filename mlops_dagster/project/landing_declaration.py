@@ -1,0 +1,139 @@
+"""``landing:`` of ``project.yaml``: where files land, and the pipeline that scores them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mlops_dagster.aml.values import Value
+from mlops_dagster.project.fields import Cron, Owner, Span, TimeZone, Wait
+
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20}
+_UNITS["gib"] = 1 << 30
+
+
+def _size(value: Any) -> Any:
+    """``64 MB`` or a number of bytes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    found = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]+)\s*", str(value))
+    if found is None or found[2].lower() not in _UNITS:
+        raise ValueError(f"Found {value!r}; a size such as '64 MB' is expected.")
+    return int(found[1]) * _UNITS[found[2].lower()]
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SourceDeclaration(Value):
+    """Where files land: a folder, or a container of a storage account.
+
+    Attributes:
+        folder: below the state folder, or absolute.
+        container, account: by name; the container alone may be its ``https://`` address.
+        queue: the storage queue that gets the container's BlobCreated events, by name or address;
+            None lists the container.
+    """
+
+    folder: str | None = None
+    container: str | None = None
+    account: str | None = None
+    queue: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SourceDeclaration:
+        if (self.folder is None) == (self.container is None):
+            found = "neither" if self.folder is None else "both"
+            raise ValueError(f"Found {found} of folder and container; exactly one is expected.")
+        if self.folder is not None and (self.account or self.queue):
+            raise ValueError("account and queue belong to a container; found a folder.")
+        for name in (self.container, self.queue):
+            if name is not None and self.account is None and not name.startswith("https://"):
+                raise ValueError(f"Found {name!r} without account; name the storage account.")
+        return self
+
+
+class BatchDeclaration(Value):
+    """When a batch is full: files, bytes, or the age of its oldest file."""
+
+    files: Count = 500
+    bytes: Size = 1 << 30
+    age: Wait = timedelta(seconds=30)
+
+
+class DriftDeclaration(Value):
+    """How far scores may be from those that the champion gave when it was evaluated.
+
+    Attributes:
+        reference: ``PIPELINE.OUTPUT/FILE`` of the run that made the champion, Parquet or CSV.
+        column: of numbers, in the reference and in the scores.
+        psi: the population stability index above which the check warns; 0.1 is a moderate shift,
+            0.25 a large one (Siddiqi, "Credit Risk Scorecards", 2006).
+        rows: fewer rows than this say nothing.
+    """
+
+    reference: Annotated[str, Field(pattern=r"^[^./]+\.[^./]+/.+$")]
+    column: str
+    psi: Annotated[float, Field(gt=0)] = 0.25
+    rows: Count = 500
+
+
+class TablesDeclaration(Value):
+    """Where the Delta tables are: paths or URLs (``abfss://CONTAINER@ACCOUNT.dfs...``)."""
+
+    scores: str
+    quarantine: str
+
+
+class LandingDeclaration(Value):
+    """Files that land are scored by a pipeline.
+
+    Attributes:
+        input: of the pipeline; gets a folder with one file a drop.
+        pattern: a glob over the path, in which ``*`` also stands for ``/``.
+        prefix: of the path; may hold ``%Y``, ``%m``, ``%d``, ``%H``.
+        marker: a file without which nothing in its folder counts, such as ``_SUCCESS``.
+        settle: how long a file must not have changed.
+        max_open: no batch is made while so many are open.
+        attempts: how often a batch is tried before it is parked.
+        interval: between two looks of the sensor.
+        fresh_within: a drop that has waited longer fails the check ``freshness``.
+        cron: scores all that waits at these times as well, next to the sensor.
+        upkeep: when the tables are compacted, and versions older than ``keep`` deleted.
+        tables: None for the state folder.
+        journal: a folder or container address that several machines share.
+        example: a script of the project that drops example files into the folder it is given.
+    """
+
+    pipeline: str
+    input: str = "drops"
+    source: SourceDeclaration
+    pattern: str | None = None
+    prefix: str = ""
+    marker: str | None = None
+    settle: Wait = timedelta(0)
+    batch: BatchDeclaration = BatchDeclaration()
+    max_open: Count = 4
+    attempts: Count = 3
+    interval: Span = timedelta(seconds=30)
+    fresh_within: Span = timedelta(hours=1)
+    cron: Cron | None = None
+    upkeep: Cron = "0 3 * * *"
+    keep: Span = timedelta(days=7)
+    timezone: TimeZone = "UTC"
+    drift: DriftDeclaration | None = None
+    tables: TablesDeclaration | None = None
+    journal: str | None = None
+    example: str | None = None
+    description: str = ""
+    owners: tuple[Owner, ...] = ()
+
+    @model_validator(mode="after")
+    def _kept_long_enough(self) -> LandingDeclaration:
+        if self.keep < timedelta(hours=1):
+            raise ValueError("keep is under an hour; a commit under way could lose its files.")
+        return self

@@ -1,0 +1,43 @@
+"""`mlops schedule`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .conftest import Mlops
+
+SCHEDULE = """\
+name: weekly
+trigger:
+  type: recurrence
+  frequency: week
+  interval: 2
+  schedule: {hours: [4], minutes: [30], week_days: [monday]}
+create_job: ./job.yml
+"""
+JOB = "type: command\ncommand: date\nenvironment: azureml:any@latest\n"
+
+
+def test_a_schedule_is_created_shown_disabled_and_deleted(mlops: Mlops, here: Path) -> None:
+    (here / "job.yml").write_text(JOB)
+    (here / "weekly.yml").write_text(SCHEDULE)
+    ran = mlops("schedule", "create", "-f", "weekly.yml")
+    assert (ran.status, ran.out) == (0, "weekly\n")
+    assert "no code location" in ran.err
+    shown = mlops("schedule", "show", "weekly", "-o", "json").json()
+    assert (shown["cron"], shown["is_enabled"]) == ("30 4 * * 1", True)
+    assert "as cron" in mlops("schedule", "show", "weekly").out
+    assert mlops("schedule", "disable", "weekly").status == 0
+    (listed,) = mlops("schedule", "list", "-o", "json").json()
+    assert (listed["name"], listed["is_enabled"]) == ("weekly", False)
+    assert mlops("schedule", "enable", "weekly").status == 0
+    assert "enabled" in mlops("schedule", "list").out
+    assert mlops("schedule", "delete", "weekly").status == 0
+    assert mlops("schedule", "show", "weekly").status == 2
+
+
+def test_a_project_s_schedule_says_who_carries_it_out(mlops: Mlops, here: Path) -> None:
+    (here / "project.yaml").write_text("name: tiny\n")
+    (here / "job.yml").write_text(JOB)
+    (here / "weekly.yml").write_text(SCHEDULE)
+    assert "mlops ui" in mlops("schedule", "create", "-f", "weekly.yml").err

@@ -1,0 +1,119 @@
+"""The workspace's schedules in Dagster: a tick is a job, once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mlops_dagster.aml import load_schedule
+from mlops_dagster.defs.resource import WorkspaceResource
+from mlops_dagster.workspace.ports import JobStatus
+
+from .conftest import Tiny
+
+AT = datetime(2026, 1, 31, 2, 0, tzinfo=UTC)
+SCHEDULE = """\
+name: every-other-day
+trigger:
+  type: recurrence
+  frequency: day
+  interval: 2
+  start_time: "2026-01-01T03:00:00"
+  time_zone: W. Europe Standard Time
+create_job:
+  type: pipeline
+  settings: {default_compute: azureml:cpu}
+  jobs:
+    say:
+      type: command
+      environment: azureml:any@latest
+      command: echo hello; COMMAND
+"""
+
+
+@pytest.fixture
+def scheduled(tiny: Tiny) -> Tiny:
+    create(tiny, "true")
+    return tiny
+
+
+def create(tiny: Tiny, command: str) -> None:
+    file = tiny.write("schedules/it.yml", SCHEDULE.replace("COMMAND", command))
+    tiny.workspace.schedules.create(load_schedule(file))
+
+
+def definition(tiny: Tiny) -> dg.ScheduleDefinition:
+    repository = tiny.definitions().get_repository_def()
+    return repository.get_schedule_def("azure_ml_every_other_day_schedule")
+
+
+def tick(tiny: Tiny, at: datetime) -> Any:
+    context = dg.build_schedule_context(
+        instance=tiny.instance,
+        scheduled_execution_time=at,
+        resources={"workspace": WorkspaceResource(folder=str(tiny.folder))},
+    )
+    return definition(tiny).evaluate_tick(context)
+
+
+def run(tiny: Tiny, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+    job = tiny.definitions().resolve_job_def("azure_ml_every_other_day")
+    return job.execute_in_process(
+        run_config=request.run_config, instance=tiny.instance, raise_on_error=False
+    )
+
+
+def test_a_schedule_of_the_project_is_one_of_its_code_location(scheduled: Tiny) -> None:
+    found = definition(scheduled)
+    assert (found.cron_schedule, found.execution_timezone) == ("0 3 * * *", "Europe/Berlin")
+    assert found.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_loading_a_project_makes_no_state(
+    scheduled: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path / "elsewhere"))
+    names = {found.name for found in scheduled.definitions().schedules or ()}
+    assert "azure_ml_every_other_day_schedule" not in names
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_tick_runs_its_job_once_however_often_it_comes(scheduled: Tiny) -> None:
+    (request,) = tick(scheduled, AT).run_requests
+    assert run(scheduled, request).success
+    assert run(scheduled, request).success
+    (job,) = scheduled.workspace.jobs.list()
+    assert (job.name, job.status) == ("every-other-day-20260131T020000Z", JobStatus.COMPLETED)
+
+
+def test_a_failed_job_fails_its_run_and_says_why(tiny: Tiny) -> None:
+    create(tiny, "echo no luck; exit 3")
+    (request,) = tick(tiny, AT).run_requests
+    result = run(tiny, request)
+    assert not result.success
+    (failure,) = result.get_step_failure_events()
+    error = failure.step_failure_data.user_failure_data
+    assert error is not None
+    assert "no luck" in (error.description or "")
+
+
+def test_what_is_not_due_disabled_or_deleted_is_skipped(scheduled: Tiny) -> None:
+    def skipped(at: datetime) -> str:
+        answer = tick(scheduled, at)
+        assert answer.run_requests == []
+        return str(answer.skip_message)
+
+    assert "not due" in skipped(AT.replace(day=30))
+    loaded = definition(scheduled)
+    scheduled.workspace.schedules.disable("every-other-day")
+    assert "disabled" in skipped(AT)
+    scheduled.workspace.schedules.delete("every-other-day")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=AT,
+        resources={"workspace": WorkspaceResource(folder=str(scheduled.folder))},
+    )
+    assert "deleted" in str(loaded.evaluate_tick(context).skip_message)
