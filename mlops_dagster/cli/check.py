@@ -124,7 +124,7 @@ def _problems(file: Path) -> list[Problem]:
 def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[Problem]:
     """What cannot run here, of the jobs, components and schedules without a mistake."""
     from mlops_dagster.aml import kind_of, load_component, load_job, load_schedule
-    from mlops_dagster.workspace.local.azure_only import refused
+    from mlops_dagster.workspace.local.planning.azure_only import refused
 
     wrong = {problem.file.absolute() for problem in problems}
     found: list[Problem] = []

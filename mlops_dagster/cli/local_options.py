@@ -35,7 +35,7 @@ class LocalOptions:
 
         Raises Unsupported where they are asked of a workspace that is not this machine.
         """
-        from mlops_dagster.workspace.local.jobs import LocalJobs
+        from mlops_dagster.workspace.local.jobs.jobs import LocalJobs
 
         if isinstance(jobs, LocalJobs):
             return jobs.submit(
@@ -52,7 +52,7 @@ class LocalOptions:
 
     def validate(self, jobs: Jobs, job: Job) -> Sequence[str]:
         """As ``submit``, for a job that is only checked."""
-        from mlops_dagster.workspace.local.jobs import LocalJobs
+        from mlops_dagster.workspace.local.jobs.jobs import LocalJobs
 
         if isinstance(jobs, LocalJobs):
             return jobs.validate(job, isolate=self.isolate, substitutions=self.substitutions)

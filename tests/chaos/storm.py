@@ -84,7 +84,7 @@ KINDS = {
     "daemon": "dagster._daemon",
     "code server": "dagster api grpc",
     "run worker": "spawn_main",
-    "job runner": "mlops_dagster.workspace.local.runner",
+    "job runner": "mlops_dagster.workspace.local.running.runner",
     "parallel driver": "-m mlops_dagster.workspace.local.parallel",
     "parallel worker": "parallel/worker/__main__.py",
 }

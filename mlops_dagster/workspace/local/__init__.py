@@ -1,8 +1,18 @@
 """The workspace on this machine: no Azure, no container, no daemon.
 
-``LocalWorkspace`` is what ``connect("local")`` opens. Its state lies in one folder (``state.py``);
-jobs are detached processes (``queue.py``, ``runner.py``); data and models are files below the
-datastores (``storage.py``).
+``LocalWorkspace`` is what ``connect("local")`` opens. Its state lies in one folder (``state.py``).
+
+::
+
+    planning/       from a job of the language to a plan: everything resolved, nothing started
+    jobs/           jobs as rows: submitted, queued, followed, reused, resumed, scheduled
+    running/        the detached runner of a plan, and the kinds of work that it carries out
+    sweep/          trials of a sweep, and which is the best
+    parallel/       the driver of a parallel step, and its workers
+    environments/   what a job's environment asks for, and an interpreter that has it
+    storage/        datastores, data assets, models, downloads
+    tracking/       MLflow: one server a home, started when a job first speaks to it
+    compute.py      compute targets and their nodes
 """
 
 from __future__ import annotations

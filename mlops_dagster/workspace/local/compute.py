@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import InvalidDocument, NotFound, Problem, suggest
-from mlops_dagster.workspace.local.records import ACTIVE, WAITING
+from mlops_dagster.workspace.local.jobs.records import ACTIVE, WAITING
 from mlops_dagster.workspace.local.state import State
 from mlops_dagster.workspace.ports import Compute, ComputeTarget
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from mlops_dagster.workspace.home import find_home
 from mlops_dagster.workspace.local.compute import LocalCompute
-from mlops_dagster.workspace.local.data import LocalData
-from mlops_dagster.workspace.local.jobs import LocalJobs
-from mlops_dagster.workspace.local.models import LocalModels
-from mlops_dagster.workspace.local.records import origin
-from mlops_dagster.workspace.local.schedules import LocalSchedules
+from mlops_dagster.workspace.local.jobs.jobs import LocalJobs
+from mlops_dagster.workspace.local.jobs.records import origin
+from mlops_dagster.workspace.local.jobs.schedules import LocalSchedules
 from mlops_dagster.workspace.local.state import State
-from mlops_dagster.workspace.local.storage import Storage
+from mlops_dagster.workspace.local.storage.data import LocalData
+from mlops_dagster.workspace.local.storage.models import LocalModels
+from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import Workspace
 
 

@@ -10,7 +10,7 @@ import pytest
 from mlops_dagster.aml import load_job, load_schedule
 from mlops_dagster.errors import Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
-from mlops_dagster.workspace.local.azure_only import refused
+from mlops_dagster.workspace.local.planning.azure_only import refused
 from mlops_dagster.workspace.ports import JobStatus
 from tests.workspace.conftest import WriteJob
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_dagster.workspace.local.downloads import Downloads, NotFetched
+from mlops_dagster.workspace.local.storage.downloads import Downloads, NotFetched
 
 from .conftest import Site
 

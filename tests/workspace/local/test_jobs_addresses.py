@@ -10,7 +10,7 @@ import yaml
 
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, MlopsError, NotFound, Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
-from mlops_dagster.workspace.local.logs import without_notes
+from mlops_dagster.workspace.local.jobs.logs import without_notes
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, nothing_is_left_of
 

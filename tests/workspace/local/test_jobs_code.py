@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_dagster.errors import InvalidRequest, NotFound
-from mlops_dagster.workspace.local.snapshot import SCHEMA, Snapshots
+from mlops_dagster.workspace.local.planning.snapshot import SCHEMA, Snapshots
 from mlops_dagster.workspace.local.state import State
 
 

@@ -22,7 +22,7 @@ def run(local: LocalWorkspace, job: WriteJob, text: str) -> JobRecord:
 
 def test_a_runner_loads_no_heavy_library() -> None:
     heavy = ("azure", "dagster", "mlflow", "numpy", "pandas", "pydantic", "yaml")
-    script = "import sys, mlops_dagster.workspace.local.runner; print(*sys.modules)"
+    script = "import sys, mlops_dagster.workspace.local.running.runner; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

@@ -40,7 +40,10 @@ def running(local: LocalWorkspace, job: WriteJob, tmp_path: Path) -> Callable[[s
 def runner_of(home: Path, name: str) -> psutil.Process:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if "mlops_dagster.workspace.local.runner" in words and words[-3:-1] == [str(home), name]:
+        if "mlops_dagster.workspace.local.running.runner" in words and words[-3:-1] == [
+            str(home),
+            name,
+        ]:
             return process
     pytest.fail(f"{name} has no runner")
 

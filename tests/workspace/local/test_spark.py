@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mlops_dagster.errors import InvalidRequest, Unsupported
-from mlops_dagster.workspace.local import LocalWorkspace, spark_step
+from mlops_dagster.workspace.local import LocalWorkspace
+from mlops_dagster.workspace.local.running import spark_step
 from mlops_dagster.workspace.ports import JobStatus
 from tests.workspace.conftest import WriteJob
 

@@ -18,10 +18,10 @@ from mlops_dagster.errors import (
     Unsupported,
     WorkspaceUnavailable,
 )
-from mlops_dagster.workspace.local import records
-from mlops_dagster.workspace.local.data import LocalData
+from mlops_dagster.workspace.local.jobs import records
 from mlops_dagster.workspace.local.state import State
-from mlops_dagster.workspace.local.storage import Storage
+from mlops_dagster.workspace.local.storage.data import LocalData
+from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 DATASTORE = "azureml://datastores/workspaceblobstore/paths/"
@@ -54,7 +54,7 @@ def in_a_process(home: Path, code: str) -> subprocess.CompletedProcess[str]:
     setup = (
         "from pathlib import Path; import os, signal, resource\n"
         "from mlops_dagster.workspace.local.state import State\n"
-        "from mlops_dagster.workspace.local.storage import Storage\n"
+        "from mlops_dagster.workspace.local.storage.storage import Storage\n"
         f"storage = Storage(State(Path({str(home)!r})))\n"
     )
     return subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 
 from mlops_dagster.aml.environment import Environment
 from mlops_dagster.errors import InvalidDocument, InvalidRequest
-from mlops_dagster.workspace.local.substitutions import Substitutions, read_substitutions
+from mlops_dagster.workspace.local.planning.substitutions import Substitutions, read_substitutions
 
 
 @pytest.fixture

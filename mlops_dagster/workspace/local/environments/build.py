@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlops_dagster.errors import MlopsError, Unsupported
-from mlops_dagster.workspace.local.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.environments.software import Software
+from mlops_dagster.workspace.local.planning.addresses import SUBSTITUTIONS
 
 _READY = ".ready"
 # MLflow is what a job talks to the workspace with; Azure ML's own images bring it as well.

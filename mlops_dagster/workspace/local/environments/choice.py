@@ -14,11 +14,11 @@ from mlops_dagster.workspace.local.environments.software import (
     requirements_in,
     software_of,
 )
-from mlops_dagster.workspace.local.plan import Runtime
+from mlops_dagster.workspace.local.planning.plan import Runtime
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.environment import Environment
-    from mlops_dagster.workspace.local.substitutions import Substitutions
+    from mlops_dagster.workspace.local.planning.substitutions import Substitutions
 
 # `pip install`, `pip3 -q install`, `python -m pip install`, `uv pip install`, `conda install` ...
 _INSTALLS = re.compile(

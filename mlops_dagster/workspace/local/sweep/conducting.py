@@ -15,14 +15,15 @@ from dataclasses import replace
 from queue import Empty
 from typing import TYPE_CHECKING
 
-from mlops_dagster.workspace.local import logs, process, records, reuse
-from mlops_dagster.workspace.local.crew import Ended
-from mlops_dagster.workspace.local.execution import Outcome, carry_out, concrete, read_by
-from mlops_dagster.workspace.local.kinds import shown
-from mlops_dagster.workspace.local.names import free_name
-from mlops_dagster.workspace.local.plan import Data, Input, Leaf, Output, Trials, Value
-from mlops_dagster.workspace.local.process import Cancellation
-from mlops_dagster.workspace.local.records import NewJob, status_of
+from mlops_dagster.workspace.local.jobs import logs, records, reuse
+from mlops_dagster.workspace.local.jobs.names import free_name
+from mlops_dagster.workspace.local.jobs.records import NewJob, status_of
+from mlops_dagster.workspace.local.planning.plan import Data, Input, Leaf, Output, Trials, Value
+from mlops_dagster.workspace.local.running import process
+from mlops_dagster.workspace.local.running.crew import Ended
+from mlops_dagster.workspace.local.running.execution import Outcome, carry_out, concrete, read_by
+from mlops_dagster.workspace.local.running.kinds import shown
+from mlops_dagster.workspace.local.running.process import Cancellation
 from mlops_dagster.workspace.local.sweep import standing
 from mlops_dagster.workspace.local.sweep.outcome import nothing_found, publish
 from mlops_dagster.workspace.local.sweep.sampling import Sampler, Trial, sampler_of
@@ -33,8 +34,8 @@ from mlops_dagster.workspace.local.sweep.termination import fallen_behind
 from mlops_dagster.workspace.ports import JobStatus
 
 if TYPE_CHECKING:
-    from mlops_dagster.workspace.local.crew import Crew
-    from mlops_dagster.workspace.local.site import Site
+    from mlops_dagster.workspace.local.running.crew import Crew
+    from mlops_dagster.workspace.local.running.site import Site
 
 # How often running trials are looked at where a policy may end them.
 _LOOK_SECONDS = 0.5

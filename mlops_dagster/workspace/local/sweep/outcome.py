@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlops_dagster.workspace.local import records
-from mlops_dagster.workspace.local.execution import register
-from mlops_dagster.workspace.local.files import copy_tree, remove
-from mlops_dagster.workspace.local.plan import Leaf
+from mlops_dagster.workspace.local.jobs import records
+from mlops_dagster.workspace.local.planning.plan import Leaf
+from mlops_dagster.workspace.local.running.execution import register
+from mlops_dagster.workspace.local.storage.files import copy_tree, remove
 from mlops_dagster.workspace.local.sweep.search import Search
 from mlops_dagster.workspace.local.sweep.standing import Standing
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 if TYPE_CHECKING:
-    from mlops_dagster.workspace.local.site import Site
+    from mlops_dagster.workspace.local.running.site import Site
 
 
 def publish(site: Site, leaf: Leaf, best: Standing) -> list[OutputRecord]:

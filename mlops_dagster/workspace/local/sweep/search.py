@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from mlops_dagster.workspace.local import command
+from mlops_dagster.workspace.local.running import command
 from mlops_dagster.workspace.local.sweep.search_space import Space
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from statistics import NormalDist
 from typing import Any, Protocol
 
-from mlops_dagster.workspace.local.plan import Scalar
+from mlops_dagster.workspace.local.planning.plan import Scalar
 
 Space = Mapping[str, Mapping[str, Any]]
 

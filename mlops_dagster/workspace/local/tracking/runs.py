@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlops_dagster.errors import WorkspaceUnavailable
-from mlops_dagster.workspace.local import records
+from mlops_dagster.workspace.local.jobs import records
 from mlops_dagster.workspace.local.state import State
 from mlops_dagster.workspace.local.tracking.server import folder_of, start
 from mlops_dagster.workspace.local.tracking.told import Tracking

@@ -411,7 +411,7 @@ def test_a_sweep_whose_runner_was_ended_has_failed_and_leaves_no_process(
     (runner,) = [
         process
         for process in psutil.process_iter(["cmdline"])
-        if "mlops_dagster.workspace.local.runner" in (process.info["cmdline"] or [])
+        if "mlops_dagster.workspace.local.running.runner" in (process.info["cmdline"] or [])
         and record.name in process.info["cmdline"]
     ]
     runner.send_signal(number)

@@ -1,0 +1,1 @@
+"""Jobs as the workspace keeps them: submitted, queued, recorded, followed, ended, run again."""

@@ -1,0 +1,422 @@
+"""Jobs of the local workspace: taking them in, and answering for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
+from mlops_dagster.workspace.local.jobs import logs, queue, records
+from mlops_dagster.workspace.local.jobs import reuse as reusing
+from mlops_dagster.workspace.local.jobs.following import follow
+from mlops_dagster.workspace.local.jobs.names import check_name, new_name, next_name
+from mlops_dagster.workspace.local.jobs.records import ACTIVE, WAITING, status_of
+from mlops_dagster.workspace.local.planning.addresses import SUBSTITUTIONS
+from mlops_dagster.workspace.local.planning.plan import Data, Value, encode
+from mlops_dagster.workspace.local.planning.snapshot import SCHEMA as SNAPSHOTS
+from mlops_dagster.workspace.local.planning.snapshot import Snapshots
+from mlops_dagster.workspace.local.running.process import MARK
+from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.storage.storage import Say, Storage
+from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, LogLine, Tracked
+
+if TYPE_CHECKING:
+    from mlops_dagster.aml.job import Job
+    from mlops_dagster.workspace.local.compute import LocalCompute
+    from mlops_dagster.workspace.local.planning.planner import Planned
+    from mlops_dagster.workspace.local.planning.terms import Terms
+
+_SHORTEST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.5
+_ALL = 1_000_000
+
+
+class LocalJobs(Jobs):
+    """``Jobs`` on this machine.
+
+    Args:
+        project: the folder in which registered components are looked up; None for none.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        storage: Storage,
+        compute: LocalCompute,
+        project: Path | None = None,
+    ) -> None:
+        self._state = state
+        self._project = project
+        self._storage = storage
+        self._compute = compute
+        self._snapshots = Snapshots(state)
+        state.create(records.SCHEMA)
+        state.create(SNAPSHOTS)
+
+    def submit(
+        self,
+        job: Job,
+        *,
+        name: str | None = None,
+        experiment: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+        reuse: bool = False,
+        isolate: bool = False,
+        substitutions: Path | None = None,
+        say: Say = lambda _: None,
+    ) -> JobRecord:
+        """As ``Jobs.submit``, and more.
+
+        Args:
+            isolate: run each step in a virtual environment built from its conda file.
+            substitutions: a file of what stands in for what is not on this machine, before the
+                home's own; see ``substitutions``.
+            say: is told what is worth knowing before the job starts, a line at a time.
+        """
+        from mlops_dagster.workspace.local.planning.components import with_components
+        from mlops_dagster.workspace.local.planning.planner import Planner
+
+        chosen = check_name(name or job.name or new_name(job))
+        content = _content(job)
+        if (there := self._same(chosen, content)) is not None:
+            return there
+        filed = experiment or job.experiment_name or _folder_name(job)
+        planner = Planner(self._storage, self._compute, self._snapshots, self._is_taken)
+        terms = self._terms(isolate, substitutions, say)
+        whole = with_components(job, self._component_finder(terms))
+        while True:
+            planned = planner.plan(whole, name=chosen, experiment=filed, reuse=reuse, terms=terms)
+            if self._insert(_labelled(planned, job, tags, properties, content)):
+                return self.get(chosen)
+            # Somebody took one of the names meanwhile: the job's own, or one of a step's.
+            if (there := self._same(chosen, content)) is not None:
+                return there
+
+    def validate(
+        self,
+        job: Job,
+        *,
+        name: str | None = None,
+        isolate: bool = False,
+        substitutions: Path | None = None,
+    ) -> Sequence[str]:
+        """As ``Jobs.validate``, with ``submit``'s further arguments."""
+        from mlops_dagster.workspace.local.jobs.validating import LookingSnapshots, LookingStorage
+        from mlops_dagster.workspace.local.planning.components import with_components
+        from mlops_dagster.workspace.local.planning.planner import Planner
+
+        chosen = check_name(name or job.name or new_name(job))
+        storage = LookingStorage(self._state, self._storage.cloud)
+        planner = Planner(storage, self._compute, LookingSnapshots(self._state), self._is_taken)
+        filed = job.experiment_name or _folder_name(job)
+        said: list[str] = []
+        terms = self._terms(isolate, substitutions, said.append)
+        whole = with_components(job, self._component_finder(terms))
+        planned = planner.plan(whole, name=chosen, experiment=filed, reuse=False, terms=terms)
+        return [*planned.plan.notes, *said]
+
+    def resume(self, name: str, *, new_name: str | None = None) -> JobRecord:
+        from mlops_dagster.workspace.local.jobs import resuming
+
+        if new_name is not None:
+            there = self._same(check_name(new_name), resuming.content(name))
+            if there is not None:
+                return there
+        self.get(name)
+        with self._state.read() as connection:
+            plan, rows = resuming.plan_of(connection, name)
+        while True:
+            chosen = new_name or next_name(name, self._is_taken)
+            planned = resuming.resumed(
+                plan, rows, chosen, self._storage, self._is_taken, self._is_whole
+            )
+            if self._insert(planned):
+                return self.get(chosen)
+            if new_name and (there := self._same(new_name, resuming.content(name))) is not None:
+                return there
+
+    def get(self, name: str) -> JobRecord:
+        queue.advance(self._state)
+        with self._state.read() as connection:
+            return records.records(connection, [self._found(connection, name)])[0]
+
+    def list(
+        self,
+        *,
+        parent: str | None = None,
+        experiment: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        archived: bool = False,
+        limit: int = 100,
+    ) -> Sequence[JobRecord]:
+        queue.advance(self._state)
+        conditions = ["parent = ?"] if parent is not None else ["parent IS NULL"]
+        values: list[object] = [parent] if parent is not None else []
+        if experiment is not None:
+            conditions.append("experiment = ?")
+            values.append(experiment)
+        if not archived:
+            conditions.append("archived = 0")
+        for key, value in (tags or {}).items():
+            conditions.append("EXISTS (SELECT 1 FROM json_each(tags) WHERE key = ? AND value = ?)")
+            values += [key, value]
+        query = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)}"  # noqa: S608 - those above
+        with self._state.read() as connection:
+            if parent is not None:
+                self._found(connection, parent)
+            rows = connection.execute(
+                f"{query} ORDER BY sequence DESC LIMIT ?", (*values, limit)
+            ).fetchall()
+            return records.records(connection, rows)
+
+    def wait(self, name: str, *, timeout: float | None = None) -> JobRecord:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = _SHORTEST_PAUSE
+        while not (record := self.get(name)).status.is_terminal:
+            if deadline is not None:
+                pause = min(pause, deadline - time.monotonic())
+                if pause <= 0:
+                    return record
+            time.sleep(pause)
+            pause = min(pause * 1.2, _LONGEST_PAUSE)
+        return record
+
+    def stream(self, name: str) -> Iterator[LogLine]:
+        self.get(name)
+        return follow(self._state, name)
+
+    def log(self, name: str, *, tail: int | None = None) -> str:
+        with self._state.read() as connection:
+            self._found(connection, name)
+        file = logs.log_file(self._state.home, name)
+        if tail is not None:
+            return logs.tail(file, tail)
+        try:
+            return file.read_bytes().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def cancel(self, name: str) -> JobRecord:
+        with self._state.write() as connection:
+            row = self._found(connection, name)
+            if status_of(row) in WAITING and (row["root"] == name or row["type"] != "pipeline"):
+                message = "It was canceled before it started."
+                records.end(connection, name, JobStatus.CANCELED, error=message)
+                for member in connection.execute(
+                    "SELECT name FROM jobs WHERE root = ?", (name,)
+                ).fetchall():
+                    records.end(connection, member["name"], JobStatus.CANCELED, error=message)
+            else:
+                records.moved(connection, name, JobStatus.CANCEL_REQUESTED, only_from=ACTIVE)
+                connection.execute("UPDATE jobs SET cancel = 1 WHERE name = ?", (name,))
+        return self.get(name)
+
+    def archive(self, name: str) -> JobRecord:
+        return self._set_archived(name, archived=True)
+
+    def restore(self, name: str) -> JobRecord:
+        return self._set_archived(name, archived=False)
+
+    def tracked(self, name: str) -> Tracked:
+        from mlops_dagster.workspace.local.tracking import read_tracked
+
+        return read_tracked(self._state.home, self._family(name))
+
+    def artifact(self, name: str, path: str) -> bytes:
+        from mlops_dagster.workspace.local.tracking import read_artifact
+
+        return read_artifact(self._state.home, self._family(name), path)
+
+    def download(
+        self, name: str, to: Path, *, output: str | None = None, everything: bool = False
+    ) -> Sequence[Path]:
+        record = self.get(name)
+        if output is not None and output not in record.outputs:
+            raise NotFound("output", f"{name}.{output}", known=tuple(record.outputs))
+        sources: dict[Path, Path] = {
+            self._storage.path_of(item.uri): to / "named-outputs" / item.name
+            for item in record.outputs.values()
+            if output in (None, item.name)
+        }
+        if output is None:
+            sources[self._storage.path_of(records.artifacts_uri(name))] = to / "artifacts"
+            log = logs.log_file(self._state.home, name)
+            sources[log] = to / "artifacts" / log.parent.name
+        written = _copied({source: to for source, to in sources.items() if source.exists()})
+        return [*written, *self._download_rest(name, to)] if everything else written
+
+    def _download_rest(self, name: str, to: Path) -> Sequence[Path]:
+        """What a job logged to MLflow, and all that its steps left."""
+        from mlops_dagster.workspace.local.tracking import artifacts_of
+
+        found = {
+            source: (to / "artifacts" / path).parent
+            for path, source in artifacts_of(self._state.home, [name]).items()
+        }
+        written = list(_copied(found))
+        for step in self.list(parent=name, archived=True, limit=_ALL):
+            written += self.download(step.name, to / (step.step or step.name), everything=True)
+        return written
+
+    def _set_archived(self, name: str, *, archived: bool) -> JobRecord:
+        with self._state.write() as connection:
+            self._found(connection, name)
+            connection.execute("UPDATE jobs SET archived = ? WHERE name = ?", (archived, name))
+        return self.get(name)
+
+    def _terms(self, isolate: bool, substitutions: Path | None, say: Say) -> Terms:
+        from mlops_dagster.workspace.local.planning.substitutions import read_substitutions
+        from mlops_dagster.workspace.local.planning.terms import Terms
+
+        own = self._state.home / SUBSTITUTIONS
+        files = [file for file in (substitutions, own if own.exists() else None) if file]
+        return Terms(isolate, read_substitutions(*files), say)
+
+    def _component_finder(self, terms: Terms) -> Callable[[str], Path | None]:
+        from mlops_dagster.workspace.local.planning.components import ProjectComponents
+
+        project = ProjectComponents(self._project)
+        named = terms.substitutions.component
+        return lambda reference: named(reference) or project.find(reference)
+
+    def _found(self, connection: sqlite3.Connection, name: str) -> sqlite3.Row:
+        row = records.find(connection, name)
+        if row is None:
+            known = connection.execute(
+                "SELECT name FROM jobs WHERE parent IS NULL ORDER BY sequence DESC LIMIT 50"
+            )
+            raise NotFound("job", name, known=[found["name"] for found in known])
+        return row
+
+    def _family(self, name: str) -> Sequence[str]:
+        """A job and all that is below it."""
+        with self._state.read() as connection:
+            self._found(connection, name)
+            rows = connection.execute(
+                "WITH RECURSIVE family (name) AS (VALUES (?) UNION ALL"
+                " SELECT jobs.name FROM jobs JOIN family ON jobs.parent = family.name)"
+                " SELECT name FROM family",
+                (name,),
+            )
+            return [row["name"] for row in rows]
+
+    def _is_whole(self, name: str) -> bool:
+        with self._state.read() as connection:
+            return reusing.of(connection, name, self._storage) is not None
+
+    def _is_taken(self, name: str) -> bool:
+        with self._state.read() as connection:
+            return records.find(connection, name) is not None
+
+    def _same(self, name: str, content: str) -> JobRecord | None:
+        """The job of this name where it has this content. Raises Conflict where it has another."""
+        with self._state.read() as connection:
+            row = records.find(connection, name)
+        if row is None:
+            return None
+        if row["content"] != content:
+            raise Conflict(
+                f"There is a job {name!r} already, and it is another one.",
+                remedy="Choose another name, or leave it out for a new one.",
+            )
+        return self.get(name)
+
+    def _insert(self, planned: Planned) -> bool:
+        """Make the job's rows; False where somebody else was faster."""
+        environment = {key: value for key, value in os.environ.items() if key != MARK}
+        plan = (planned.plan.root, encode(planned.plan), sys.executable, json.dumps(environment))
+        done = self._done_before(planned)
+        try:
+            with self._state.write() as connection:
+                records.insert(connection, planned.rows)
+                connection.execute("INSERT INTO job_plans VALUES (?, ?, ?, ?)", plan)
+                if done is not None:
+                    job, outputs = done
+                    records.end(
+                        connection,
+                        planned.plan.root,
+                        JobStatus.COMPLETED,
+                        reused_from=job,
+                        outputs=outputs,
+                    )
+        except WorkspaceUnavailable as error:
+            if isinstance(error.__cause__, sqlite3.IntegrityError):
+                return False
+            raise
+        if done is not None:
+            logs.note(self._state.home, planned.plan.root, reusing.said(done[0]))
+        return True
+
+    def _done_before(self, planned: Planned) -> reusing.Done | None:
+        """The completed job that stands in for a job of one leaf, with its outputs."""
+        plan = planned.plan
+        if plan.groups or not plan.leaves[0].reuse:
+            return None
+        leaf = plan.leaves[0]
+        inputs = {
+            key: value for key, value in leaf.inputs.items() if isinstance(value, Value | Data)
+        }
+        found = reusing.fingerprint(leaf, inputs, self._storage)
+        with self._state.read() as connection:
+            return reusing.find(connection, found, self._storage)
+
+
+def _content(job: Job) -> str:
+    """Digest of what a job does, whatever it is filed under."""
+    text = json.dumps(job.step.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _folder_name(job: Job) -> str:
+    return (job.source.absolute().parent.name if job.source else "") or "Default"
+
+
+def _labelled(
+    planned: Planned,
+    job: Job,
+    tags: Mapping[str, str] | None,
+    properties: Mapping[str, str] | None,
+    content: str,
+) -> Planned:
+    """The plan with what the submitted job is filed under."""
+    first, *others = planned.rows
+    own_tags = {**_texts(job.tags), **(tags or {})}
+    own_properties = {**(first.properties or {}), **_texts(job.properties), **(properties or {})}
+    first = replace(first, tags=own_tags, properties=own_properties, content=content)
+    return replace(planned, rows=(first, *others))
+
+
+def _texts(given: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: "" if value is None else value for key, value in given.items()}
+
+
+def _copied(sources: Mapping[Path, Path]) -> Sequence[Path]:
+    """Copy folders, and files into folders; returns what was written."""
+    written = []
+    try:
+        for source, folder in sources.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=_copy)
+                written.append(folder)
+            else:
+                _copy(source, folder / source.name)
+                written.append(folder / source.name)
+    except (OSError, shutil.Error) as error:
+        raise WorkspaceUnavailable(f"The download could not be written: {error}.") from error
+    return written
+
+
+def _copy(source: Path | str, target: Path | str) -> None:
+    Path(target).unlink(missing_ok=True)  # what an earlier download left may be read-only
+    shutil.copyfile(source, target)

@@ -1,0 +1,1 @@
+"""Carrying out a plan: the runner, its crew, and the kinds of work that it knows."""

@@ -1,0 +1,132 @@
+"""The interpreter of a leaf when it is about to run: at hand, named, built, or with an overlay."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+from mlops_dagster.workspace.local.environments.build import (
+    Builder,
+    failed,
+    isolated,
+    uv_program,
+)
+from mlops_dagster.workspace.local.environments.choice import installs, installs_with_conda
+from mlops_dagster.workspace.local.environments.interpreter import (
+    Interpreter,
+    at_hand,
+    named,
+    of_environment,
+)
+from mlops_dagster.workspace.local.environments.overlay import overlay
+from mlops_dagster.workspace.local.environments.software import Software
+from mlops_dagster.workspace.local.jobs import logs, queue
+from mlops_dagster.workspace.local.planning.plan import Leaf
+from mlops_dagster.workspace.local.running import artifacts, process
+from mlops_dagster.workspace.local.running.process import Cancellation
+
+_SHELL_SCRIPT = re.compile(r"[\w./-]+\.sh\b")
+_LARGEST_SCRIPT = 1 << 20
+# Of what uv said: lines in the job's log, and characters in its record.
+_LINES = 100
+_LONGEST_REASON = 600
+
+
+class Canceled(Exception):
+    """Somebody wanted the job to end while its environment was made."""
+
+
+def prepare(home: Path, leaf: Leaf, working: Path, cancellation: Cancellation) -> Interpreter:
+    """The interpreter that a leaf's processes are to find; built where it is not there yet.
+
+    Args:
+        working: the folder that holds its code.
+
+    Raises Canceled, and MlopsError where it cannot be built; uv's last words are in the job's log.
+    """
+    runtime, folder = leaf.runtime, artifacts.python_folder(home, leaf.job)
+    builder = _JobBuilder(home, leaf.job, cancellation)
+    if runtime.interpreter is not None:
+        found = named(Path(runtime.interpreter), folder / "bin")
+    elif runtime.requirements is not None:
+        software = Software(runtime.python, tuple(runtime.requirements))
+        found = of_environment(isolated(software, home, builder))
+        builder.end()
+    else:
+        found = at_hand()
+    command = _all_commands(leaf, working)
+    if not installs(command):
+        return found
+    if installs_with_conda(command):
+        logs.note(
+            home,
+            leaf.job,
+            "Its command installs packages with conda, which installs nothing here: name them in "
+            "the conda file and run with --isolate, or use pip.",
+        )
+    return overlay(found, folder / "overlay", builder)
+
+
+class _JobBuilder(Builder):
+    """Runs uv as one of the job's processes: it ends with the job, whatever becomes of the runner."""
+
+    def __init__(self, home: Path, job: str, cancellation: Cancellation) -> None:
+        self._home = home
+        self._job = job
+        self._cancellation = cancellation
+        self._log = queue.job_folder(home, job) / "environment.log"
+        self._begun: float | None = None
+
+    def uv(self, *arguments: str) -> None:
+        self._refuse_canceled()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            ending = process.run(
+                [process.Launch([uv_program(), *arguments], dict(os.environ))],
+                folder=self._log.parent,
+                log=log,
+                mark=queue.mark(self._home, self._job),
+                cancellation=self._cancellation,
+            )
+        finally:
+            os.close(log)
+        if ending.how == "canceled":
+            raise Canceled
+        if ending.status:
+            said = logs.tail(self._log, _LINES)
+            logs.append(self._home, self._job, said)
+            raise failed(arguments, said[-_LONGEST_REASON:])
+
+    def begin(self, what: str) -> None:
+        self._begun = time.monotonic()
+        logs.note(self._home, self._job, f"Building its environment: {what} ...")
+
+    def end(self) -> None:
+        """Say that what was begun is done."""
+        if self._begun is not None:
+            seconds = time.monotonic() - self._begun
+            logs.note(self._home, self._job, f"Its environment was built in {seconds:.1f} s.")
+
+    def pause(self) -> None:
+        self._refuse_canceled()
+        super().pause()
+
+    def _refuse_canceled(self) -> None:
+        if self._cancellation.requested:
+            raise Canceled
+
+
+def _all_commands(leaf: Leaf, working: Path) -> str:
+    """The leaf's command, with the shell scripts of its own code that it names."""
+    command = leaf.body.get("command")
+    if not isinstance(command, str):
+        return ""
+    texts = [command]
+    for name in _SHELL_SCRIPT.findall(command):
+        file = working / name
+        if file.is_file() and file.stat().st_size < _LARGEST_SCRIPT:
+            texts.append(file.read_text(encoding="utf-8", errors="replace"))
+    return "\n".join(texts)

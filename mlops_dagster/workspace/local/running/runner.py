@@ -1,0 +1,101 @@
+"""The process that carries out one submitted job; started detached, by whoever moves the queue on.
+
+``python -m mlops_dagster.workspace.local.running.runner HOME NAME LOCK``: LOCK is the file descriptor of
+the job's lock, held from before this process began until it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.workspace.local.jobs import queue, records
+from mlops_dagster.workspace.local.jobs.logs import note
+from mlops_dagster.workspace.local.planning.plan import Plan, decode
+from mlops_dagster.workspace.local.running import process
+from mlops_dagster.workspace.local.running.crew import Crew, Ended
+from mlops_dagster.workspace.local.running.pipeline import run_pipeline
+from mlops_dagster.workspace.local.running.site import Site
+from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.ports import JobStatus
+
+
+def main() -> None:
+    """Run the job named on the command line to its end."""
+    home, name, lock = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    os.set_inheritable(lock, False)
+    state = State(home)
+    with state.read() as connection:
+        row = connection.execute("SELECT plan FROM job_plans WHERE job = ?", (name,)).fetchone()
+    plan = decode(row["plan"])
+    site = Site(state, plan)
+    crew = Crew(site)
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        # The shell that started this process in the background had them ignored.
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=crew.interrupt).start())
+    work = threading.Thread(target=_work, args=(site, crew, plan), name="work")
+    work.start()
+    crew.serve(work)
+    queue.dispatch(state)
+
+
+def _work(site: Site, crew: Crew, plan: Plan) -> None:
+    try:
+        for text in plan.notes:
+            note(site.home, plan.root, text)
+        if plan.groups:
+            _begin_pipeline(site, plan.root)
+            run_pipeline(site, crew)
+        else:
+            ended = Ended()
+            crew.begin(plan.leaves[0], ended)
+            ended.get()
+    except Exception as error:  # noqa: BLE001 - a job always ends, and its record says why
+        traceback.print_exc()
+        message = (
+            str(error) if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
+        )
+        site.end(plan.root, JobStatus.FAILED, error=f"The workspace failed to run it: {message}")
+    finally:
+        crew.wake()
+
+
+def _abandon(site: Site, crew: Crew, error: Exception) -> None:
+    """End a job that this process can no longer look after, with its steps."""
+    crew.interrupt()
+    what = error.message if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
+    root = site.plan.root
+    site.end(root, JobStatus.FAILED, error=f"The workspace failed to run it: {what}")
+    message = "It was not run, because its pipeline ended."
+    with site.state.write() as connection:
+        waiting = connection.execute(
+            "SELECT name FROM jobs WHERE root = ? AND status IN (?, ?)", (root, *records.WAITING)
+        ).fetchall()
+        for row in waiting:
+            records.end(connection, row["name"], JobStatus.CANCELED, error=message)
+
+
+def _begin_pipeline(site: Site, root: str) -> None:
+    with site.state.write() as connection:
+        records.forget_environment(connection, root)
+        pid, created = process.identity(os.getpid())
+        records.moved(
+            connection,
+            root,
+            JobStatus.RUNNING,
+            only_from=[JobStatus.PREPARING],
+            started_at=time.time(),
+            pid=pid,
+            pid_created=created,
+        )
+
+
+if __name__ == "__main__":
+    main()

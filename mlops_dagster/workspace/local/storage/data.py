@@ -1,0 +1,109 @@
+"""Data assets of the local workspace, and the way to what lies in its datastores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlops_dagster.aml.references import Url, parse_reference
+from mlops_dagster.errors import Conflict, InvalidRequest
+from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.storage.registry import Asset, Registry, check_name
+from mlops_dagster.workspace.local.storage.storage import Storage
+from mlops_dagster.workspace.ports import Data, DataVersion
+
+_TYPES = ("uri_file", "uri_folder", "mltable")
+DIGEST_TAG = "mlops.digest"
+
+
+class LocalData(Data):
+    """``Data`` on this machine.
+
+    A local path outside the datastores is uploaded, so that the version keeps its content; what
+    lies in a datastore, or behind a URL, is registered where it is. The tag ``mlops.digest``
+    tells the content that a version had when it was registered.
+    """
+
+    def __init__(self, state: State, storage: Storage) -> None:
+        self._storage = storage
+        self._registry = Registry(state)
+
+    def register(
+        self,
+        name: str,
+        uri: str,
+        *,
+        type: str,
+        version: str | None = None,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+        job: str | None = None,
+    ) -> DataVersion:
+        check_name("data", name, version)
+        if type not in _TYPES:
+            raise InvalidRequest(
+                f"{type!r} is not a type of data.", remedy=f"Write one of {', '.join(_TYPES)}."
+            )
+        place, digest = self._content(uri, type)
+
+        def make(number: str) -> Asset:
+            return Asset(
+                kind="data",
+                name=name,
+                version=number,
+                type=type,
+                uri=place,
+                digest=digest,
+                source=place,
+                description=description,
+                tags={**(tags or {}), **({DIGEST_TAG: digest} if digest else {})},
+                job=job,
+            )
+
+        asset = self._registry.add("data", name, version, make, job=job, source=place)
+        if version and (asset.type, asset.digest or asset.uri) != (type, digest or place):
+            raise Conflict(
+                f"{asset.reference} exists, with other content or type (from {asset.source}).",
+                remedy="Leave the version out to register the next one.",
+            )
+        return _version(asset)
+
+    def get(self, name: str, version: str | None = None) -> DataVersion:
+        return _version(self._registry.find(("data",), name, version))
+
+    def list(self, name: str | None = None) -> Sequence[DataVersion]:
+        found = self._registry.versions("data", name) if name else self._registry.latest("data")
+        return [_version(asset) for asset in found]
+
+    def local_path(self, uri: str) -> Path:
+        return self._storage.local_path(uri)
+
+    def _content(self, uri: str, type: str) -> tuple[str, str]:
+        """Where the content lies, and its digest; of a URL only the address is known."""
+        if isinstance(parse_reference(uri), Url):
+            return uri, ""
+        found = self._storage.resolve(uri, type=type)
+        if type == "uri_file" and found.path.is_dir():
+            raise InvalidRequest(
+                f"{uri} is a folder, and a uri_file is one file.",
+                remedy="Register it as a uri_folder, or name a file in it.",
+            )
+        if type != "uri_file" and found.path.is_file():
+            raise InvalidRequest(
+                f"{uri} is a file, and a {type} is a folder.",
+                remedy="Register it as a uri_file, or name its folder.",
+            )
+        return found.uri, self._storage.digest(found.path)
+
+
+def _version(asset: Asset) -> DataVersion:
+    return DataVersion(
+        name=asset.name,
+        version=asset.version,
+        type=asset.type,
+        uri=asset.uri,
+        created_at=asset.created_at,
+        description=asset.description,
+        tags=asset.tags,
+        job=asset.job,
+    )

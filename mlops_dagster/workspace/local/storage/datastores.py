@@ -1,0 +1,181 @@
+"""Datastores: folders of this machine that ``azureml://datastores/NAME/paths/PATH`` addresses.
+
+::
+
+    .mlops/datastores/
+      workspaceblobstore/       the default datastore
+        LocalUpload/DIGEST/     local inputs, one copy a content
+        azureml/JOB/OUTPUT/     outputs that name no place of their own
+        azureml-models/NAME/VERSION/   registered models
+      NAME/                     a datastore that .cloud/local/datastores/*.yml declares, or that
+                                a job names where there is no project
+      .staging/                 what is being written; moved into place when it is whole
+      .replaced/                for an instant: what a new output takes the place of
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_dagster.aml.references import DatastorePath, parse_reference
+from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound
+from mlops_dagster.workspace.local.storage.files import remove, writing
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+DEFAULT_DATASTORE = "workspaceblobstore"
+MODELS = "azureml-models"
+UPLOADS = "LocalUpload"
+
+# Every Azure ML workspace has these (learn.microsoft.com/azure/machine-learning/how-to-datastore).
+_BUILT_IN = (
+    DEFAULT_DATASTORE,
+    "workspaceartifactstore",
+    "workspacefilestore",
+    "workspaceworkingdirectory",
+)
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,254}")
+
+
+class Datastores:
+    """The datastores of one home.
+
+    Args:
+        root: the folder that holds them all; made where it does not exist.
+        cloud: a project's ``.cloud/local``, whose ``datastores/*.yml`` (Azure ML's datastore
+            YAML) add datastores; they stay known to the home.
+    """
+
+    def __init__(self, root: Path, cloud: Path | None = None) -> None:
+        self._cloud = cloud
+        with writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+            self.root = root.resolve()
+            for name in (*_BUILT_IN, *_declared(cloud)):
+                (self.root / name).mkdir(exist_ok=True)
+
+    def path_of(self, uri: str) -> Path:
+        """Where a datastore URI leads to, whether something lies there or not.
+
+        Raises NotFound for an unknown datastore, InvalidRequest for what is no datastore URI or
+        climbs out of its datastore.
+        """
+        reference = parse_reference(uri)
+        if not isinstance(reference, DatastorePath):
+            raise InvalidRequest(
+                f"{uri!r} is not a datastore's address.",
+                remedy="Write azureml://datastores/NAME/paths/PATH.",
+            )
+        folder = self._folder(reference.datastore)
+        path = folder.joinpath(*_steps(reference.path, uri))
+        try:
+            real = Path(os.path.realpath(path, strict=False))
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"{uri!r} is not a path: {error}.") from None
+        if not real.is_relative_to(folder):
+            raise InvalidRequest(f"{uri!r} leads out of its datastore, through a link.")
+        return path
+
+    def uri_of(self, path: Path) -> str | None:
+        """The datastore URI of a path below a datastore's folder; None for any other."""
+        if not path.is_relative_to(self.root):
+            return None
+        name, *steps = path.relative_to(self.root).parts or (".",)
+        return None if name.startswith(".") else datastore_uri(name, "/".join(steps))
+
+    def found(self, uri: str) -> Path | None:
+        """The path of what lies at ``uri``; None where nothing does."""
+        path = self.path_of(uri)
+        if not path.exists():
+            self._bring_back(path)
+        return path if path.exists() else None
+
+    def place(self, staged: Path, target: Path, *, keep: bool = False) -> None:
+        """Move what was staged below ``root`` to ``target``: whole, or not at all.
+
+        Args:
+            keep: leave what lies there instead of replacing it.
+
+        Raises InvalidRequest where something above ``target`` is a file, OSError.
+        """
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InvalidRequest(
+                f"{self.uri_of(target)} cannot be written: something above it is a file.",
+                remedy="Choose another path.",
+            ) from None
+        with self._lock():
+            if not os.path.lexists(target):
+                staged.rename(target)
+            elif not keep:
+                aside = self._aside(target)
+                aside.parent.mkdir(exist_ok=True)
+                remove(aside)
+                target.rename(aside)
+                staged.rename(target)
+                remove(aside)
+
+    def _bring_back(self, target: Path) -> None:
+        """Repair what a process that died between the two moves of a replacement has left."""
+        if os.path.lexists(self._aside(target)):
+            with writing(self.root), self._lock():
+                if not target.exists():
+                    self._aside(target).rename(target)
+
+    def _aside(self, target: Path) -> Path:
+        return self.root / ".replaced" / hashlib.sha256(os.fsencode(target)).hexdigest()
+
+    def _lock(self) -> BaseFileLock:
+        from filelock import FileLock
+
+        return FileLock(self.root / ".lock")
+
+    def _folder(self, name: str) -> Path:
+        folder = self.root / name
+        # With no project at hand any name stands for a folder here, as any compute does.
+        if _NAME.fullmatch(name) and (folder.is_dir() or self._cloud is None):
+            return folder
+        known = sorted(item.name for item in self.root.iterdir() if item.name[0] != ".")
+        remedy = f"Known here: {', '.join(known)}."
+        if self._cloud is not None:
+            file = self._cloud / "datastores" / "NAME.yml"
+            remedy += f" A new one is declared in {file}, in Azure ML's datastore YAML."
+        raise NotFound("datastore", name, remedy=remedy)
+
+
+def datastore_uri(datastore: str, path: str) -> str:
+    """The short form of a datastore URI, by which things are known here."""
+    return f"azureml://datastores/{datastore}/paths/{path}"
+
+
+def _declared(cloud: Path | None) -> list[str]:
+    if cloud is None or not (cloud / "datastores").is_dir():
+        return []
+    from mlops_dagster.aml.document import read_document
+
+    names = []
+    for file in sorted((cloud / "datastores").glob("*.y*ml")):
+        document = read_document(file)
+        name = document.data.get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            message = f"Found {name!r}; expected a name of letters, digits, '_' and '-'."
+            raise InvalidDocument([document.problem(("name",), message)])
+        names.append(name)
+    return names
+
+
+def _steps(path: str, uri: str) -> list[str]:
+    """The folders and the file of a path inside a datastore; refuses what climbs."""
+    steps = [step for step in path.split("/") if step not in ("", ".")]
+    if path.startswith("/") or "\0" in path or "\\" in path or ".." in steps:
+        raise InvalidRequest(
+            f"{uri!r} climbs out of its datastore.",
+            remedy="Write a path below the datastore, without '..' and without a '/' in front.",
+        )
+    return steps

@@ -1,0 +1,101 @@
+"""Digests of files and trees, kept by path, size and time so that nothing is read twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.storage.files import Entry, entries
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS file_digests (
+    path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL
+) WITHOUT ROWID
+"""
+# A file written a moment ago may be written again within one tick of the file system's clock.
+_SETTLED_NS = 50_000_000
+
+
+class Digests:
+    """Digests of what lies on this machine."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        state.create(_SCHEMA)
+
+    def of(self, path: Path) -> str:
+        """``sha256:...``: of a file's content, or of the names and contents below a folder.
+
+        Raises InvalidRequest where the tree holds what has no content of its own (see
+        ``files.entries``), FileNotFoundError where there is nothing.
+        """
+        found = entries(path)
+        if len(found) == 1 and not found[0].name:
+            return f"sha256:{self._contents(found, path)[0]}"
+        whole = hashlib.sha256()
+        for entry, content in zip(found, self._contents(found, path), strict=True):
+            whole.update(f"{len(os.fsencode(entry.name))}:".encode())
+            whole.update(os.fsencode(entry.name))
+            whole.update(content.encode())
+        return f"sha256:{whole.hexdigest()}"
+
+    def _contents(self, found: list[Entry], root: Path) -> list[str]:
+        known = self._known(root.resolve())
+        now = time.time_ns()
+        learned: list[tuple[str, str, str]] = []
+        digests = []
+        for entry in found:
+            if entry.name.endswith("/"):
+                digests.append("")
+                continue
+            path, stamp = os.fspath(entry.path), _stamp(entry.status)
+            stored = known.get(path)
+            if stored is not None and stored[0] == stamp:
+                digests.append(stored[1])
+                continue
+            digest = _sha256(entry.path)
+            digests.append(digest)
+            if entry.status.st_mtime_ns < now - _SETTLED_NS:
+                learned.append((path, stamp, digest))
+        self._keep([row for row in learned if _is_text(row[0])])
+        return digests
+
+    def _known(self, root: Path) -> dict[str, tuple[str, str]]:
+        path = os.fspath(root)
+        if not _is_text(path):
+            return {}
+        query = (
+            "SELECT path, stamp, digest FROM file_digests WHERE path = ? OR path BETWEEN ? AND ?"
+        )
+        # "0" is the character after "/": the range holds all that lies below the folder.
+        with self._state.read() as connection:
+            rows = connection.execute(query, (path, f"{path}/", f"{path}0")).fetchall()
+        return {row["path"]: (row["stamp"], row["digest"]) for row in rows}
+
+    def _keep(self, learned: list[tuple[str, str, str]]) -> None:
+        if learned:
+            with self._state.write() as connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?)", learned
+                )
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_text(path: str) -> bool:
+    """Whether SQLite can hold the name; a file name need not be UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

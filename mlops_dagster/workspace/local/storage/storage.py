@@ -1,0 +1,332 @@
+"""What jobs read and write: inputs are found or uploaded, outputs staged and put into place."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from mlops_dagster.aml.references import (
+    DatastorePath,
+    JobOutput,
+    LocalPath,
+    Registered,
+    parse_reference,
+)
+from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupported, suggest
+from mlops_dagster.workspace.local.jobs import records
+from mlops_dagster.workspace.local.planning.addresses import (
+    MODEL_TYPES,
+    elsewhere,
+    instead_of,
+    redacted,
+)
+from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.storage.datastores import (
+    DEFAULT_DATASTORE,
+    MODELS,
+    UPLOADS,
+    Datastores,
+    datastore_uri,
+)
+from mlops_dagster.workspace.local.storage.digest import Digests
+from mlops_dagster.workspace.local.storage.files import (
+    copy_tree,
+    make_read_only,
+    reading,
+    replace_links,
+    staging,
+    writing,
+)
+from mlops_dagster.workspace.local.storage.registry import Asset, Kind, Registry
+
+Instead = Callable[[str, str | None], str]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An input, found.
+
+    Attributes:
+        uri: its ``azureml://datastores/...`` address.
+        path: where it lies on this machine; exists.
+        version: ``azureml:name:3`` where it is a registered asset.
+    """
+
+    uri: str
+    path: Path
+    version: str | None = None
+
+
+class Storage:
+    """The datastores of one home, as its jobs see them.
+
+    Args:
+        state: of that home.
+        cloud: a project's ``.cloud/local``, whose ``datastores/*.yml`` add datastores.
+
+    Attributes:
+        datastores: where everything lies.
+        cloud: as given.
+    """
+
+    def __init__(self, state: State, cloud: Path | None = None) -> None:
+        self._state = state
+        self.cloud = cloud
+        self._home = state.home.resolve()
+        self._digests = Digests(state)
+        self._registry = Registry(state)
+        self.datastores = Datastores(self._home / "datastores", cloud)
+
+    def resolve(
+        self,
+        text: str,
+        *,
+        field: str = "",
+        type: str | None = None,
+        instead: Instead = lambda text, _: text,
+        say: Say = lambda _: None,
+    ) -> Resolved:
+        """Find an input by any form of its path; a local file or folder is uploaded.
+
+        What lies behind an ``https://`` address is downloaded, unless it was before.
+
+        Args:
+            field: where the path stands, such as ``inputs.rates``; for messages.
+            type: the input's, such as ``mlflow_model``; tells a model from data of one name.
+            instead: answers what stands in for an address of an input of a type.
+            say: is told of a download.
+
+        Raises:
+            NotFound: nothing lies there; no such datastore, asset or job output.
+            InvalidRequest: the address climbs out of its datastore, or is none.
+            Unsupported: it lies on another machine.
+            MlopsError: it could not be downloaded.
+        """
+        text = instead(text, type)
+        reference = parse_reference(text)
+        match reference:
+            case LocalPath():
+                return self._uploaded(self._existing(reference.path, field), field)
+            case DatastorePath():
+                return self._at(datastore_uri(reference.datastore, reference.path), field)
+            case Registered():
+                asset = self._asset(reference, field, type)
+                again = partial(self.resolve, field=field, type=type, instead=instead, say=say)
+                return replace(again(asset.uri), version=asset.reference)
+            case JobOutput():
+                return self._output_of(reference, field)
+            case _:
+                if (reason := elsewhere(text, type)) is not None:
+                    message = f"{_named(field)} is {redacted(text)}, which {reason}."
+                    raise Unsupported(message, remedy=instead_of(text, field))
+                return self._downloaded(text, field, say)
+
+    def local_path(self, text: str) -> Path:
+        """Where the content of an address can be read; a local path stands for itself.
+
+        Raises as ``resolve`` does.
+        """
+        reference = parse_reference(text)
+        if isinstance(reference, LocalPath):
+            return self._existing(reference.path, "")
+        return self.resolve(text).path
+
+    def path_of(self, uri: str) -> Path:
+        """Where a datastore URI leads to on this machine, whether something lies there or not.
+
+        Raises NotFound for an unknown datastore, InvalidRequest for what is no datastore URI or
+        climbs out of its datastore.
+        """
+        return self.datastores.path_of(uri)
+
+    def default_output(self, job: str, output: str, type: str, datastore: str | None = None) -> str:
+        """Where an output goes that names no place of its own."""
+        slash = "" if type == "uri_file" else "/"
+        return datastore_uri(datastore or DEFAULT_DATASTORE, f"azureml/{job}/{output}{slash}")
+
+    def stage(self, uri: str, type: str, job: str) -> Path:
+        """A fresh place in which a job writes the output that ``publish`` then moves to ``uri``.
+
+        A ``uri_file`` does not exist yet, its folder does; any other is an empty folder. Raises
+        InvalidRequest where no output can go to ``uri``.
+        """
+        name = self._writable(uri).name
+        place = self._staged_by(job) / uuid.uuid4().hex / name
+        with writing(self._home):
+            (place.parent if type == "uri_file" else place).mkdir(parents=True)
+        return place
+
+    def publish(self, staged: Path, uri: str) -> None:
+        """Move what was staged to ``uri``, whole or not at all, in place of what was there.
+
+        Its files become read-only, and a link becomes a copy of what it points to. Raises
+        InvalidRequest where that is not possible, WorkspaceUnavailable where the disk refuses.
+        """
+        target = self._writable(uri)
+        with writing(self._home):
+            replace_links(staged)
+            make_read_only(staged)
+            self.datastores.place(staged, target)
+
+    def discard(self, job: str) -> None:
+        """Remove what a job staged and did not publish."""
+        shutil.rmtree(self._staged_by(job), ignore_errors=True)
+
+    def digest(self, path: Path) -> str:
+        """``sha256:...`` of a file, or of the names and contents of a tree.
+
+        Kept by path, size and time, so that nothing is read twice. Raises NotFound where nothing
+        lies there, InvalidRequest where it cannot be read.
+        """
+        if not path.exists():
+            raise NotFound("file or folder", str(path), remedy="Check the path.")
+        with reading(path):
+            return self._digests.of(path)
+
+    def check_unchanged(self, path: Path, digest: str) -> None:
+        """Raises InvalidRequest where the content is no longer what ``digest`` says."""
+        if self.digest(path) != digest:
+            raise InvalidRequest(
+                f"{path} was written to while it was read.", remedy="Try again when it is whole."
+            )
+
+    def _at(self, uri: str, field: str) -> Resolved:
+        path = self.datastores.found(uri)
+        if path is not None:
+            return Resolved(uri, path)
+        if uri.endswith("/**"):
+            return self._at(uri.removesuffix("**"), field)
+        if re.search(r"[*?\[]", uri):
+            raise Unsupported(
+                f"{_named(field)} is a pattern, {uri}, and nothing has exactly this name.",
+                remedy="Name the file, or the folder that holds the files.",
+            )
+        remedy = f"{_neighbours(self.path_of(uri), field)} {instead_of(uri, field)}"
+        raise NotFound("file or folder", uri, remedy=remedy)
+
+    def _asset(self, reference: Registered, field: str, type: str | None) -> Asset:
+        if reference.label not in (None, "latest"):
+            raise InvalidRequest(
+                f"{_named(field)} asks for the label {reference.label!r} of {reference.name!r}.",
+                remedy="Write a version, or @latest.",
+            )
+        kinds: tuple[Kind, ...] = ("model", "data") if type in MODEL_TYPES else ("data", "model")
+        try:
+            return self._registry.find(kinds, reference.name, reference.version)
+        except NotFound as missing:
+            remedies = (missing.remedy, instead_of(_written(reference), field, type))
+            remedy = " ".join(filter(None, remedies))
+            raise NotFound(missing.kind, missing.name, remedy=remedy) from None
+
+    def _downloaded(self, url: str, field: str, say: Say) -> Resolved:
+        from mlops_dagster.workspace.local.storage.downloads import Downloads, NotFetched
+
+        try:
+            file = Downloads(self._home).fetch(url, say=say)
+        except NotFetched as problem:
+            raise MlopsError(
+                f"{_named(field)} is {redacted(url)}, which {problem}.",
+                remedy=instead_of(url, field),
+            ) from None
+        return self._uploaded(file, field)
+
+    def _output_of(self, reference: JobOutput, field: str) -> Resolved:
+        self._state.create(records.SCHEMA)
+        with self._state.read() as connection:
+            row = records.find(connection, reference.job)
+            if row is None:
+                raise NotFound("job", reference.job)
+            outputs = records.records(connection, [row])[0].outputs
+        if reference.output in records.ARTIFACTS:
+            uri = records.artifacts_uri(reference.job)
+            return self._at(f"{uri}/{reference.path}" if reference.path else uri, field)
+        if reference.output not in outputs:
+            remedy = suggest(reference.output, outputs)
+            remedy = remedy or f"The job is {row['status']} and has no outputs."
+            raise NotFound("output", f"{reference.job}.{reference.output}", remedy=remedy)
+        uri = outputs[reference.output].uri
+        return self._at(f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri, field)
+
+    def _uploaded(self, path: Path, field: str) -> Resolved:
+        uri = self.datastores.uri_of(path)
+        if uri is not None:
+            return self._at(uri, field)
+        if self._home.is_relative_to(path):
+            raise InvalidRequest(
+                f"{_named(field)} is {path}, which holds the workspace's own state {self._home}.",
+                remedy="Name a folder that holds only data.",
+            )
+        digest = self.digest(path)
+        name = f"{UPLOADS}/{digest.removeprefix('sha256:')}/{path.name}"
+        uri = datastore_uri(DEFAULT_DATASTORE, name)
+        target = self.path_of(uri)
+        if not target.exists():
+            with writing(self._home), staging(self.datastores.root / ".staging/.upload") as place:
+                copy = place / path.name
+                # What is in the cache is read-only, and so one file on the disk with its upload.
+                copy_tree(path, copy, link=path.is_relative_to(self._home / "cache"))
+                self.check_unchanged(path, digest)
+                make_read_only(copy)
+                self.datastores.place(copy, target, keep=True)
+        return Resolved(uri, target)
+
+    def _writable(self, uri: str) -> Path:
+        """The path of an output's URI; refuses what would replace more than an output."""
+        target = self.path_of(uri)
+        default = self.datastores.root / DEFAULT_DATASTORE
+        kept = (default / MODELS, default / UPLOADS)
+        whole = (self.datastores.root, default)
+        if target.parent in whole[:1] or target == default / "azureml":
+            raise InvalidRequest(
+                f"An output cannot take the place of all that lies in {uri}.",
+                remedy=f"Write a path below it: {uri.rstrip('/')}/NAME/",
+            )
+        if any(target.is_relative_to(folder) for folder in kept):
+            raise InvalidRequest(
+                f"{uri} belongs to the workspace's own models and uploads.",
+                remedy="Choose another path.",
+            )
+        return target
+
+    def _staged_by(self, job: str) -> Path:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", job):
+            raise InvalidRequest(f"{job!r} is not a job's name.")
+        return self.datastores.root / ".staging" / job
+
+    def _existing(self, given: str | Path, field: str) -> Path:
+        path = Path(given)
+        if not path.is_absolute():
+            raise InvalidRequest(
+                f"{_named(field)} is {str(path)!r}, which is neither an address nor absolute.",
+                remedy="Write an absolute path, or azureml://datastores/NAME/paths/PATH.",
+            )
+        with reading(path):
+            path = path.parent.resolve() / path.name if path.name != ".." else path.resolve()
+            if path.exists():
+                return path
+        raise NotFound("file or folder", str(path), remedy=_neighbours(path, field))
+
+
+def _neighbours(path: Path, field: str) -> str:
+    """What to do where nothing lies at ``path``: what the nearest folder above it holds."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    with os.scandir(folder) as found:
+        names = sorted(item.name for item in found if item.name[0] != ".")
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"{_named(field)} leads there; {folder} holds: {shown or 'nothing'}."
+
+
+def _written(reference: Registered) -> str:
+    version = f":{reference.version}" if reference.version else ""
+    return f"azureml:{reference.name}{version or '@latest'}"
+
+
+def _named(field: str) -> str:
+    return f"The path of {field}" if field else "The path"
