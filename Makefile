@@ -52,7 +52,7 @@ constraints: .venv/.dev ## resolve constraints.txt anew, to the newest versions 
 
 clean: ## stop what runs; remove .venv, .mlops and caches
 	@if $(BIN)/mlops stop --help >/dev/null 2>&1; then $(BIN)/mlops stop; fi
-	rm -rf .venv .mlops .mypy_cache .pytest_cache .ruff_cache mlruns
+	rm -rf .venv projects/*/.venv .mlops .mypy_cache .pytest_cache .ruff_cache mlruns
 	find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # What the demo needs, and what checks and tests need beside it.

@@ -81,7 +81,7 @@ def test_workspace_yaml_and_dg_name_the_same_projects() -> None:
     [
         (ROOT, ("dagster", "definitions", "validate")),
         (SAMPLE, ("dagster", "definitions", "validate", "-f", "definitions.py")),
-        (ROOT, ("dg", "check", "defs", "--use-active-venv")),
+        (ROOT, ("dg", "check", "defs")),
         (SAMPLE, ("dg", "check", "defs")),
     ],
 )
