@@ -11,7 +11,7 @@ ARGS =
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help demo ui test test-fast check format bench constraints clean
+.PHONY: help demo ui test test-fast check format bench chaos constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: .venv/.dev ## every benchmark, with its peers, as ratios
 	  echo "== $$benchmark"; \
 	  PYTHONPATH=. $(BIN)/python "$$benchmark" $(ARGS) || exit 1; \
 	done
+
+chaos: .venv/.dev ## a thousand drops while everything that works on them is killed (a quarter of an hour)
+	$(BIN)/python benchmarks/landing_chaos.py $(ARGS)
 
 constraints: .venv/.dev ## resolve constraints.txt anew, to the newest versions that fit pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \

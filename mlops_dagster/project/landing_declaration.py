@@ -97,7 +97,7 @@ class LandingDeclaration(Value):
         pattern: a glob over the path, in which ``*`` also stands for ``/``.
         prefix: of the path; may hold ``%Y``, ``%m``, ``%d``, ``%H``.
         marker: a file without which nothing in its folder counts, such as ``_SUCCESS``.
-        settle: how long a file must not have changed.
+        settle: how long a file must not have changed, for writers that do not move a whole file in.
         max_open: no batch is made while so many are open.
         attempts: how often a batch is tried before it is parked.
         interval: between two looks of the sensor.
@@ -115,7 +115,7 @@ class LandingDeclaration(Value):
     pattern: str | None = None
     prefix: str = ""
     marker: str | None = None
-    settle: Wait = timedelta(0)
+    settle: Wait = timedelta(seconds=5)
     batch: BatchDeclaration = BatchDeclaration()
     max_open: Count = 4
     attempts: Count = 3

@@ -22,6 +22,7 @@ pipelines:
 landing:
   pipeline: score
   source: {folder: drops}
+  settle: 0 seconds
   batch: {files: 25, age: 1 second}
   interval: 1 second
   # Killed jobs count as failed attempts, and here they are killed all the time.

@@ -28,6 +28,7 @@ pipelines:
 landing:
   pipeline: score
   source: {folder: drops}
+  settle: 0 seconds
   batch: {files: 5, age: 1 second}
   interval: 1 second
   fresh_within: 1 hour
