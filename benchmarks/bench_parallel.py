@@ -1,13 +1,13 @@
 """Rows a second of the local parallel runner beside what a person would use instead.
 
-    python benchmarks/bench_parallel.py [--runs N] [--files N] [--rows N] [--peers]
+    python benchmarks/bench_parallel.py [--runs N] [--files N] [--rows N] [--no-peers]
     python benchmarks/bench_parallel.py --memory
 
 The same scikit-learn model scores the same Parquet files on the same cores, each case as a whole
-process from its start to its end, in turn; every case's scores are compared row by row. ``--peers``
-adds Dask and Ray Data, which are installed into a temporary virtual environment with the same
-versions of pandas and scikit-learn. ``--memory`` instead prints what the driver holds at its peak as
-the number of input files grows.
+process from its start to its end, in turn; every case's scores are compared row by row. Dask and Ray
+Data are installed into a temporary virtual environment with the same versions of pandas and
+scikit-learn; ``--no-peers`` leaves them out. ``--memory`` instead prints what the driver holds at its
+peak as the number of input files grows.
 
 Aim: ahead of every other case, and flat memory.
 """
@@ -40,9 +40,11 @@ def main() -> None:
     """Run the benchmark that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--files", type=int, default=48)
+    parser.add_argument("--files", type=int, default=24)
     parser.add_argument("--rows", type=int, default=40_000, help="rows a file")
-    parser.add_argument("--peers", action="store_true", help="with Dask and Ray Data")
+    parser.add_argument(
+        "--peers", action=argparse.BooleanOptionalAction, default=True, help="with Dask and Ray"
+    )
     parser.add_argument("--python", help="an environment that has the peers, instead of a new one")
     parser.add_argument("--memory", action="store_true", help="the driver's memory instead")
     options = parser.parse_args()
