@@ -118,11 +118,21 @@ INPUTS = (
         test=f"{_ADDRESSES}::test_a_file_behind_an_address_is_downloaded_once",
     ),
     Row(
-        "path-elsewhere",
-        "`path`: `wasbs://`, `abfss://`, a registry's",
+        "path-blob",
+        "`path`: `wasbs://`, `abfss://`, a file",
         _given(
             "{type: uri_file, path: 'wasbs://c@a.blob.core.windows.net/rows.csv'}",
             "wc -l ${{inputs.it}}",
+        ),
+        says="Downloaded without a key, as a public container allows; else put a file in its place.",
+        test=f"{_ADDRESSES}::test_a_blob_is_asked_for_at_its_public_address",
+    ),
+    Row(
+        "path-elsewhere",
+        "`path`: a folder in a storage account, a registry's",
+        _given(
+            "{type: uri_folder, path: 'wasbs://c@a.blob.core.windows.net/rows'}",
+            "ls ${{inputs.it}}",
         ),
         "refused",
         "Put a local file in its place: `--set inputs.NAME.path=PATH` or `--substitutions FILE`.",

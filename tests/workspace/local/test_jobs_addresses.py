@@ -11,6 +11,7 @@ import yaml
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, MlopsError, NotFound, Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.local.jobs.logs import without_notes
+from mlops_dagster.workspace.local.planning.addresses import download_address
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, nothing_is_left_of
 
@@ -313,3 +314,18 @@ def test_paths_may_hold_the_jobs_name_and_the_default_datastore(
 def test_validating_downloads_nothing(local: LocalWorkspace, job: WriteJob, site: Site) -> None:
     local.jobs.validate(job(yaml.safe_dump(reading(f"{site.url}/rates.csv"))))
     assert site.requests == []
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("wasbs://set@acc.blob.core.windows.net/a/b c.csv", "https://acc.blob.core.windows.net/set/a/b c.csv"),
+        ("abfss://set@acc.dfs.core.windows.net/b.csv", "https://acc.blob.core.windows.net/set/b.csv"),
+        ("abfss://set@acc.dfs.core.chinacloudapi.cn/b", "https://acc.blob.core.chinacloudapi.cn/set/b"),
+        ("https://example.org/b.csv", "https://example.org/b.csv"),
+        ("wasbs://set@acc.example/b.csv", None),
+        ("wasbs://set@acc.blob.core.windows.net.example/../b", None),
+    ],
+)  # fmt: skip
+def test_a_blob_is_asked_for_at_its_public_address(address: str, asked: str | None) -> None:
+    assert download_address(address) == asked

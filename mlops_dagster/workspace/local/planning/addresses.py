@@ -8,14 +8,26 @@ from mlops_dagster.aml.references import Registered, RegistryAsset, Url, parse_r
 
 # In the home, and taken in wherever it is there.
 SUBSTITUTIONS = "substitutions.yml"
-_DOWNLOADED = ("https://", "http://")
+_BLOB = re.compile(
+    r"(?:wasbs?|abfss?)://(?P<container>[^@/]+)@(?P<account>[a-z0-9]+)"
+    r"\.(?:blob|dfs)\.(?P<cloud>core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net))/(?P<path>.+)"
+)
 MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
 _FOLDERS = ("uri_folder", "mltable", "mlflow_model", "triton_model")
 
 
-def is_downloaded(text: str) -> bool:
-    """Whether an address is one that is fetched from the network."""
-    return text.lower().startswith(_DOWNLOADED)
+def download_address(text: str) -> str | None:
+    """The ``http(s)://`` address of what an address names; None where it has none.
+
+    A blob has one as well, which answers without a key where its container is public
+    (learn.microsoft.com/azure/storage/blobs/anonymous-read-access-configure).
+    """
+    if text.lower().startswith(("https://", "http://")):
+        return text
+    blob = _BLOB.fullmatch(text)
+    if blob is None:
+        return None
+    return "https://{account}.blob.{cloud}/{container}/{path}".format_map(blob.groupdict())
 
 
 def elsewhere(text: str, type: str | None = None) -> str | None:
@@ -29,7 +41,7 @@ def elsewhere(text: str, type: str | None = None) -> str | None:
         return "lies in a registry on Azure"
     if not isinstance(reference, Url):
         return None
-    if not is_downloaded(text):
+    if download_address(text) is None:
         return "lies on another machine"
     if type in _FOLDERS or text.partition("?")[0].endswith("/"):
         return "is a folder on the network, which nothing lists"

@@ -22,6 +22,7 @@ from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupport
 from mlops_dagster.workspace.local.jobs import records
 from mlops_dagster.workspace.local.planning.addresses import (
     MODEL_TYPES,
+    download_address,
     elsewhere,
     instead_of,
     redacted,
@@ -229,7 +230,7 @@ class Storage:
         from mlops_dagster.workspace.local.storage.downloads import Downloads, NotFetched
 
         try:
-            file = Downloads(self._home).fetch(url, say=say)
+            file = Downloads(self._home).fetch(download_address(url) or url, say=say)
         except NotFetched as problem:
             raise MlopsError(
                 f"{_named(field)} is {redacted(url)}, which {problem}.",
