@@ -95,6 +95,7 @@ jobs:
 # Runs start at once: there is no daemon that would take them from a queue. Nothing outlives a test.
 INSTANCE = """\
 telemetry: {enabled: false}
+nux: {enabled: false}
 run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
 code_servers: {wait_for_local_processes_on_shutdown: true}
 """
