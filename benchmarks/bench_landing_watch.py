@@ -23,11 +23,12 @@ from azure.storage.blob import ContainerClient
 from rich.console import Console
 from rich.table import Table
 
+from mlops_dagster.cli.azurite import Azurite, running_azurite
 from mlops_dagster.landing import Limits, Rules, Selection, open_landing, tick
 from mlops_dagster.landing.sources import Source
 from mlops_dagster.landing.sources.blobs import BlobSource
 from mlops_dagster.landing.sources.queue import QueueSource
-from tests.landing.azurite import Azurite, running_azurite
+from tests.landing.azurite import new_container, new_queue
 
 NEW = 10
 QUIET = Rules(Limits(drops=1_000_000))  # no batches: it is the watching that is measured
@@ -66,7 +67,7 @@ def measured(
     azurite: Azurite, folder: Path, size: int, runs: int
 ) -> tuple[float, float, float, float]:
     """Medians of a bare listing and of both ticks in seconds, and a tick's peak memory in MB."""
-    container, queue = azurite.new_container(), azurite.new_queue()
+    container, queue = new_container(azurite), new_queue(azurite)
     upload(container, [f"old/{number:07}.csv" for number in range(size)])
     by = {
         "listing": BlobSource(container, Selection()),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from mlops_dagster.cli.azurite import Azurite, installed, running_azurite
+from mlops_dagster.errors import MlopsError
 
 # What dagster, mlflow, the Azure SDKs and this package read from the environment.
 PREFIXES = ("AZURE_", "AZUREML_", "DAGSTER_", "MLFLOW_", "MLOPS_HOME")
@@ -24,3 +28,14 @@ def mlops_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / ".mlops"
     monkeypatch.setenv("MLOPS_HOME", str(home))
     return home
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """A storage account in memory."""
+    try:
+        installed()
+    except MlopsError as error:
+        pytest.skip(str(error))
+    with running_azurite() as found:
+        yield found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def open_landing(
         ledger=Ledger(home / "landing" / f"{project}.db", shared=_store(shared, credential)),
         selection=selection,
         rules=rules or Rules(),
-        tables=tables or Tables(str(folder / "scores"), str(folder / "quarantine")),
+        tables=_reachable(tables or Tables(str(folder / "scores"), str(folder / "quarantine"))),
         staging=folder / "staging",
     )
 
@@ -93,6 +93,13 @@ def _source(drops: str | Path, queue: str | None, selection: Selection, credenti
     from mlops_dagster.landing.sources.queue import QueueSource
 
     return QueueSource(queue_client(queue, credential), container, selection)
+
+
+def _reachable(tables: Tables) -> Tables:
+    """The tables with what is needed to reach them; options that were given stand."""
+    from mlops_dagster.landing.sources.azure import table_options
+
+    return replace(tables, options={**table_options(tables.scores), **tables.options})
 
 
 def _store(shared: str | Path | None, credential: Any) -> BlobStore | FolderStore | None:

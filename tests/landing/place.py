@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from deltalake import DeltaTable
 
 from mlops_dagster.aml.job import CommandComponent, Job, Step
 from mlops_dagster.errors import NotFound
@@ -210,7 +209,8 @@ class Place:
         }
 
     def _table(self, uri: str) -> pd.DataFrame:
-        return DeltaTable(uri).to_pandas() if DeltaTable.is_deltatable(uri) else pd.DataFrame()
+        table = self.landing.tables.open(uri)
+        return table.to_pandas() if table is not None else pd.DataFrame()
 
 
 def expected(files: Mapping[str, int]) -> Counter[str]:

@@ -17,13 +17,21 @@ import pytest
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
-from mlops_dagster.landing import Rules, Selection, differences, tick
+from mlops_dagster.cli.azurite import Azurite
+from mlops_dagster.errors import WorkspaceUnavailable
+from mlops_dagster.landing import Rules, Selection, Tables, compact, differences, expire, tick
 from mlops_dagster.landing.ledger import BlobStore, Ledger
 from mlops_dagster.landing.sources import Changed, Page, Source, Unavailable
 from mlops_dagster.landing.sources.blobs import BlobSource
 from mlops_dagster.landing.sources.queue import QueueSource
 from mlops_dagster.landing.values import Batch, Drop, Entry, Waiting, now
-from tests.landing.azurite import Azurite, unreliable
+from tests.landing.azurite import (
+    container_client,
+    new_container,
+    new_queue,
+    queue_client,
+    unreliable,
+)
 from tests.landing.place import SOON, Place, expected
 
 NEVER = 0.0  # a deadline that has passed
@@ -31,13 +39,13 @@ NEVER = 0.0  # a deadline that has passed
 
 @pytest.fixture
 def container(azurite: Azurite) -> Iterator[ContainerClient]:
-    with azurite.new_container() as client:
+    with new_container(azurite) as client:
         yield client
 
 
 @pytest.fixture
 def queue(azurite: Azurite) -> Iterator[QueueClient]:
-    with azurite.new_queue() as client:
+    with new_queue(azurite) as client:
         yield client
 
 
@@ -192,7 +200,7 @@ def test_what_is_no_event_is_set_aside_and_stops_nothing(
     source.accept(found[0])
     assert paths(found) == ["a.csv"]
     assert queue.get_queue_properties().approximate_message_count == 0
-    poison = azurite.queue_client(f"{queue.queue_name}-poison")
+    poison = queue_client(azurite, f"{queue.queue_name}-poison")
     assert poison.get_queue_properties().approximate_message_count == 1
 
 
@@ -236,7 +244,7 @@ def test_files_count_only_when_their_folder_is_marked(
 def test_a_place_that_cannot_be_reached_is_a_problem_and_no_error(
     azurite: Azurite, tmp_path: Path
 ) -> None:
-    place = placed(tmp_path, BlobSource(azurite.container("not-there"), Selection()))
+    place = placed(tmp_path, BlobSource(container_client(azurite, "not-there"), Selection()))
     found = tick(place.landing)
     assert "'not-there' answers 404" in (found.problem or "")
     assert found.skip_reason == found.problem
@@ -249,8 +257,10 @@ def test_behind_a_network_that_fails_nothing_is_lost_or_double(
     container: ContainerClient,
     queue: QueueClient,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     mode: str,
 ) -> None:
+    """The files, their events, the ledger's journal and the tables are all behind it."""
     names = [f"{number:02}.csv" for number in range(40)]
     for name in names:
         container.upload_blob(name, csv(name, 2))
@@ -259,22 +269,61 @@ def test_behind_a_network_that_fails_nothing_is_lost_or_double(
         blob_port, faults = stack.enter_context(unreliable(azurite.blob))
         queue_port, _ = stack.enter_context(unreliable(azurite.queue))
         behind = azurite.through(blob=blob_port, queue=queue_port)
-        drops = behind.container(container.container_name)
+        drops = container_client(behind, container.container_name)
         source: Source = BlobSource(drops, Selection(), page_size=5)
         if mode == "queue":
-            events = behind.queue_client(queue.queue_name)
+            events = queue_client(behind, queue.queue_name)
             source = QueueSource(events, drops, Selection(), hidden=1)
-        shared = BlobStore(behind.container(container.container_name), "_ledger/")
-        place = placed(tmp_path, source, shared=shared)
+        shared = BlobStore(container_client(behind, container.container_name), "_ledger/")
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", behind.connection)
+        place = placed(tmp_path, source, shared=shared, tables=tables_in(azurite, container))
         deadline = time.monotonic() + 120
         while place.keys() != expected(dict.fromkeys(names, 2)) and time.monotonic() < deadline:
             try:
                 for request in tick(place.landing).requests:
                     place.score(request.batch.id)
-            except Unavailable:
+            except (Unavailable, WorkspaceUnavailable):
                 continue
+        assert differences(place.landing) == []
         assert place.keys() == expected(dict.fromkeys(names, 2))
         assert set(faults) == {"503", "429", "reset", "lost", "slow"}
+
+
+def test_tables_in_a_storage_account_hold_each_drop_once_and_can_be_kept_up(
+    azurite: Azurite,
+    container: ContainerClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection)
+    tables = tables_in(azurite, container)
+    place = placed(tmp_path, BlobSource(container, Selection()), tables=tables)
+    for name in ("a.csv", "b.csv"):
+        container.upload_blob(name, csv(name, 2))
+        place.run()
+    # Another machine, which knows nothing yet, finds both and commits neither again.
+    again = placed(tmp_path / "again", BlobSource(container, Selection()), tables=tables)
+    again.run()
+    assert again.keys() == expected({"a.csv": 2, "b.csv": 2})
+    assert [done.added for done in compact(again.landing.tables)] == [0, 1]
+    expire(again.landing.tables)
+    assert again.keys() == place.keys()
+    assert differences(again.landing) == []
+
+
+def test_no_secret_of_the_connection_is_shown(
+    azurite: Azurite, container: ContainerClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection)
+    nowhere = f"abfss://none@{azurite.account}.dfs.core.windows.net"
+    missing = Tables(f"{nowhere}/scores", f"{nowhere}/quarantine")
+    place = placed(tmp_path, BlobSource(container, Selection()), tables=missing)
+    container.upload_blob("a.csv", csv("a", 1))
+    (request,) = tick(place.landing).requests
+    with pytest.raises(WorkspaceUnavailable) as raised:
+        place.score(request.batch.id)
+    for shown in (str(raised.value), repr(place.landing), repr(azurite)):
+        assert azurite.key not in shown
 
 
 def test_machines_that_share_a_ledger_never_cut_a_drop_twice(
@@ -300,14 +349,22 @@ def test_machines_that_share_a_ledger_never_cut_a_drop_twice(
     assert [record.batch for record in fresh.open_batches()] == cuts
 
 
+def tables_in(azurite: Azurite, container: ContainerClient) -> Tables:
+    """Addresses of tables in a container of this account, as they are written for Azure."""
+    host = f"{container.container_name}@{azurite.account}.dfs.core.windows.net"
+    return Tables(f"abfss://{host}/_tables/scores", f"abfss://{host}/_tables/quarantine")
+
+
 def placed(
     tmp_path: Path,
     source: Source,
     *,
     selection: Selection | None = None,
     shared: BlobStore | None = None,
+    tables: Tables | None = None,
 ) -> Place:
-    place = Place.make(tmp_path / "landing", rules=Rules(limits=SOON), selection=selection)
+    rules = Rules(limits=SOON)
+    place = Place.make(tmp_path / "landing", rules=rules, selection=selection, tables=tables)
     ledger = place.landing.ledger
     if shared is not None:
         ledger = Ledger(tmp_path / "shared.db", shared=shared)

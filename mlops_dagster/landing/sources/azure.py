@@ -1,4 +1,4 @@
-"""What the two Azure sources share: clients, clocks, errors, and reading a blob."""
+"""What touches Azure storage: clients and options, clocks, errors, and reading a blob."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
 _TRIES = 5
+_TABLE_SCHEMES = ("abfss://", "abfs://", "azure://", "az://", "adl://")
 # The SDK's own first wait is 15 s, most of a tick.
 _RETRIES: dict[str, Any] = {
     "retry_total": 3,
@@ -50,6 +51,30 @@ def queue_client(address: str, credential: Any = None) -> QueueClient:
     if credential is None and (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")):
         return QueueClient.from_connection_string(text, name, **_RETRIES)
     return QueueClient.from_queue_url(address, credential or _identity(), **_RETRIES)
+
+
+def table_options(uri: str) -> dict[str, str]:
+    """What a Delta table's storage needs so that it uses ``AZURE_STORAGE_CONNECTION_STRING`` too.
+
+    Empty where that is not set or the table lies elsewhere; ``object_store``, which reads and
+    writes the table, then finds an identity by itself (the ``AZURE_*`` variables, a managed or
+    workload identity). Names: docs.rs/object_store, ``AzureConfigKey``.
+    """
+    text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
+    if not text or not uri.startswith(_TABLE_SCHEMES):
+        return {}
+    from azure.core.utils import parse_connection_string
+
+    given = parse_connection_string(text)
+    endpoint = given.get("blobendpoint", "").rstrip("/")
+    options = {
+        "azure_storage_account_name": given.get("accountname", ""),
+        "azure_storage_account_key": given.get("accountkey", ""),
+        "azure_storage_sas_key": given.get("sharedaccesssignature", ""),
+        "azure_storage_endpoint": endpoint,
+        "azure_allow_http": "true" if endpoint.startswith("http://") else "",
+    }
+    return {name: value for name, value in options.items() if value}
 
 
 def _identity() -> Any:
