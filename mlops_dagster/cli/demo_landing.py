@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -10,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_dagster.cli.demo_drops import ContainerDrops, Drops, FolderDrops
 from mlops_dagster.cli.output import duration, note, print_table, visible
 from mlops_dagster.cli.ui import served
 from mlops_dagster.errors import MlopsError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from mlops_dagster.cli.instance import Place
     from mlops_dagster.landing import DropRecord, Landing
     from mlops_dagster.project import Project
@@ -59,22 +61,29 @@ class Landed:
 def land(place: Place, project: Project) -> Landed | None:
     """Drop the example files, and let Dagster's daemon find them and have them scored.
 
-    Returns None where the project has no landing in a folder, or no example. What was scored by an
-    earlier demo is not dropped again.
+    Returns None where the project has no landing, or no example. What was scored by an earlier
+    demo is not dropped again.
 
     Raises MlopsError where the files cannot be dropped, or are not scored in time.
     """
-    from mlops_dagster.landing.declared import declared_landing
+    from mlops_dagster.landing.declared import declared_landing, declared_place
 
-    declared = project.landing
-    if declared is None or declared.example is None or declared.declared.source.folder is None:
+    if project.landing is None or project.landing.example is None:
         return None
     started = time.monotonic()
     landing = declared_landing(project, home=place.home)
-    folder = place.home / declared.drops
-    new = _drop(declared.example, folder)
-    if _waiting(landing, folder):
-        _score(place, landing, folder)
+    where = declared_place(project)
+    drops: Drops
+    if where.container is None:
+        drops = FolderDrops(place.home / where.drops)
+    else:
+        drops = ContainerDrops(where, landing.staging.parent / "example")
+    before = drops.names()
+    drops.drop(project.landing.example)
+    new = len(drops.names() - before)
+    if left := _waiting(landing, drops):
+        drops.announce(left)
+        _score(place, landing, drops)
     return _landed(landing, new, time.monotonic() - started)
 
 
@@ -99,55 +108,35 @@ def print_landed(landed: Landed) -> None:
     print(visible(f"The table of scores: {landed.table}  (Delta; {duration(landed.seconds)})"))
 
 
-def _drop(example: Path, folder: Path) -> int:
-    before = _files(folder)
-    ran = subprocess.run(
-        [sys.executable, str(example), str(folder)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    if ran.returncode != 0:
-        said = (ran.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise MlopsError(f"The example files could not be dropped: {said}")
-    return len(_files(folder) - before)
-
-
-def _files(folder: Path) -> set[str]:
-    if not folder.is_dir():
-        return set()
-    return {each.name for each in folder.iterdir() if not each.name.startswith((".", "_"))}
-
-
-def _waiting(landing: Landing, folder: Path) -> int:
-    """How many files have not come to an end yet."""
-    from mlops_dagster.landing import DropState, drops
+def _waiting(landing: Landing, drops: Drops) -> set[str]:
+    """The files that have not come to an end yet."""
+    from mlops_dagster.landing import DropState
+    from mlops_dagster.landing import drops as seen
 
     ended = {
         record.drop.path
-        for record in drops(landing, limit=None)
+        for record in seen(landing, limit=None)
         if record.state not in (DropState.WAITING, DropState.BATCHED)
     }
-    return sum(landing.selection.counts(name) for name in _files(folder) - ended)
+    return {name for name in drops.names() - ended if landing.selection.counts(name)}
 
 
-def _score(place: Place, landing: Landing, folder: Path) -> None:
+def _score(place: Place, landing: Landing, drops: Drops) -> None:
     """Run the daemon until nothing waits any more, and no run is at work."""
     log = place.dagster_home / "daemon.log"
     command = [sys.executable, "-W", "ignore", "-m", "dagster._daemon", "run"]
     command += ["-w", str(place.workspace_file)]
-    note(f"Files have landed in {folder}; Dagster's daemon looks for them ...")
+    note(f"Files have landed in {drops.where}; Dagster's daemon looks for them ...")
     with log.open("wb") as file:
         environment = place.environment()
         with served(command, place.root, environment, log=file) as daemon:
-            _await_end(landing, folder, daemon, log)
+            _await_end(landing, drops, daemon, log)
             _await_runs()
 
 
-def _await_end(landing: Landing, folder: Path, daemon: subprocess.Popen[bytes], log: Path) -> None:
+def _await_end(landing: Landing, drops: Drops, daemon: subprocess.Popen[bytes], log: Path) -> None:
     deadline, changed, before = time.monotonic() + _LONGEST, time.monotonic(), -1
-    while left := _waiting(landing, folder):
+    while left := len(_waiting(landing, drops)):
         if left != before:
             before, changed = left, time.monotonic()
             note(f"  {left} files wait to be scored")

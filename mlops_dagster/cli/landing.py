@@ -17,7 +17,7 @@ from mlops_dagster.cli.output import (
     print_json,
     print_table,
 )
-from mlops_dagster.cli.session import find_project
+from mlops_dagster.cli.session import find_project, session
 from mlops_dagster.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ _Project = Annotated[
 
 
 @app.command()
-def status(project: _Project = None, output: Output = Format.TABLE) -> None:
+def status(context: typer.Context, project: _Project = None, output: Output = Format.TABLE) -> None:
     """Show how many drops, batches and rows there are, and what was given up."""
     from mlops_dagster import landing as rules
 
-    landing = _opened(project)
+    landing = _opened(context, project)
     found = rules.status(landing)
     failed = rules.drops(landing, state=rules.DropState.FAILED, limit=None)
     batches = sorted({record.batch for record in failed if record.batch})
@@ -91,6 +91,7 @@ def status(project: _Project = None, output: Output = Format.TABLE) -> None:
 
 @app.command("list")
 def list_(
+    context: typer.Context,
     project: _Project = None,
     state: Annotated[
         str | None, typer.Option("--state", help="Only drops in this state, such as quarantined.")
@@ -111,7 +112,7 @@ def list_(
                 f"There is no state {state!r}.", remedy=f"Choose one of {', '.join(known)}."
             )
         chosen = rules.DropState(state)
-    landing = _opened(project)
+    landing = _opened(context, project)
     found = rules.drops(landing, state=chosen, limit=limit)
     if output is Format.JSON:
         print_json([_plain(record) for record in found])
@@ -124,6 +125,7 @@ def list_(
 
 @app.command()
 def replay(
+    context: typer.Context,
     drop: Annotated[
         str, typer.Argument(help="A drop's id, or its path for the newest drop of that path.")
     ],
@@ -137,7 +139,7 @@ def replay(
     from mlops_dagster.landing import replay as offer
     from mlops_dagster.landing.declared import find_drop
 
-    landing = _opened(project)
+    landing = _opened(context, project)
     record = offer(landing, find_drop(landing, drop).drop.id)
     if output is Format.JSON:
         print_json(_plain(record))
@@ -145,7 +147,7 @@ def replay(
         print(f"{record.drop.path} ({record.drop.id}) waits for the next batch.")
 
 
-def _opened(project: Path | None) -> Landing:
+def _opened(context: typer.Context, project: Path | None) -> Landing:
     from mlops_dagster.landing.declared import declared_landing
     from mlops_dagster.project import read_project
     from mlops_dagster.workspace.home import find_home
@@ -156,7 +158,8 @@ def _opened(project: Path | None) -> Landing:
             f"There is no project.yaml in {(project or Path.cwd()).absolute()} or above it.",
             remedy="Run this in a project's folder, or name it with --project.",
         )
-    return declared_landing(read_project(folder), home=find_home(folder))
+    workspace = session(context).workspace
+    return declared_landing(read_project(folder), home=find_home(folder), workspace=workspace)
 
 
 def _row(record: DropRecord) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
-"""The landing that a project declares."""
+"""The landing that a project declares, in the workspace that is watched."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mlops_dagster.errors import NotFound
@@ -9,19 +10,44 @@ from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.place import Landing, open_landing
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.values import DropRecord, Limits, Rules
-from mlops_dagster.project import Project
+from mlops_dagster.project import LandingPlace, Project
+
+LANDING = "MLOPS_LANDING"
+_USUAL = "local"
 
 
-def declared_landing(project: Project, *, home: Path) -> Landing:
-    """Open the landing of ``project.yaml``; its relative folders lie below ``home``.
+def watched_workspace() -> str:
+    """The workspace whose landing is watched: ``MLOPS_LANDING``, else that in which jobs run."""
+    return os.environ.get(LANDING) or os.environ.get("MLOPS_WORKSPACE") or _USUAL
 
-    Raises NotFound where the project declares none, and what ``open_landing`` raises.
+
+def declared_place(project: Project, workspace: str | None = None) -> LandingPlace:
+    """Where the landing is in a workspace, by default the watched one.
+
+    Raises NotFound where the project declares no landing, or has no such workspace.
     """
     if project.landing is None:
         remedy = f"Declare one in {project.file}: landing: {{pipeline: ..., source: ...}}"
         raise NotFound("landing", project.name, remedy=remedy)
+    name, places = workspace or watched_workspace(), project.landing.places
+    if name not in places:
+        raise NotFound("landing in the workspace", name, known=tuple(places))
+    return places[name]
+
+
+def declared_landing(project: Project, *, home: Path, workspace: str | None = None) -> Landing:
+    """Open the landing of ``project.yaml``; its relative folders lie below ``home``.
+
+    Args:
+        workspace: by default the watched one. Each but ``local`` has a ledger of its own.
+
+    Raises what ``declared_place`` and ``open_landing`` raise.
+    """
+    workspace = workspace or watched_workspace()
+    place = declared_place(project, workspace)
+    assert project.landing is not None  # noqa: S101 - its place was found
     declared = project.landing.declared
-    tables = declared.tables
+    tables = place.tables
     rules = Rules(
         limits=Limits(
             drops=declared.batch.files,
@@ -33,10 +59,10 @@ def declared_landing(project: Project, *, home: Path) -> Landing:
         attempts=declared.attempts,
     )
     return open_landing(
-        project.name,
-        drops=_below(home, project.landing.drops),
+        project.name if workspace == _USUAL else f"{project.name}.{workspace}",
+        drops=_below(home, place.drops),
         home=home,
-        queue=project.landing.queue,
+        queue=place.queue,
         tables=Tables(_below(home, tables.scores), _below(home, tables.quarantine))
         if tables is not None
         else None,
@@ -44,7 +70,7 @@ def declared_landing(project: Project, *, home: Path) -> Landing:
             prefix=declared.prefix, pattern=declared.pattern, marker=declared.marker
         ),
         rules=rules,
-        shared=declared.journal and _below(home, declared.journal),
+        shared=place.journal and _below(home, place.journal),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlops_dagster.aml.document import Loc
-from mlops_dagster.project.landing_declaration import LandingDeclaration
+from mlops_dagster.aml.document import Loc, read_document, validated
+from mlops_dagster.project.landing_declaration import LandingDeclaration, PlaceDeclaration
 from mlops_dagster.project.mistakes import Mistakes
 from mlops_dagster.project.values import (
     DataProduct,
     GivenInput,
     Landing,
+    LandingPlace,
     Origin,
     Pipeline,
     ProductInput,
@@ -42,12 +43,32 @@ def read_landing(
         example = mistakes.file((*loc, "example"), declared.example)
     return Landing(
         declared=declared,
+        places=_places(declared, mistakes),
         pipeline=pipeline,
         reference=reference,
         example=example,
         owners=declared.owners or pipeline.owners or owners,
         line=line,
     )
+
+
+def _places(declared: LandingDeclaration, mistakes: Mistakes) -> dict[str, LandingPlace]:
+    """Where the landing is in each workspace: as ``.cloud/<workspace>/landing.yml`` says, or not."""
+    usual = LandingPlace(declared.source, declared.tables, declared.journal)
+    places = {"local": usual}
+    for folder in sorted((mistakes.document.path.parent / ".cloud").glob("*/")):
+        file = folder / "landing.yml"
+        places.setdefault(folder.name, usual)
+        if file.is_file():
+            with mistakes.gathering():
+                document = read_document(file)
+                given = validated(PlaceDeclaration, document, document.data)
+                places[folder.name] = LandingPlace(
+                    given.source or usual.source,
+                    given.tables or usual.tables,
+                    given.journal or usual.journal,
+                )
+    return places
 
 
 def _check_pipeline(

@@ -137,3 +137,14 @@ class LandingDeclaration(Value):
         if self.keep < timedelta(hours=1):
             raise ValueError("keep is under an hour; a commit under way could lose its files.")
         return self
+
+
+class PlaceDeclaration(Value):
+    """Where a landing is in one workspace: ``.cloud/<workspace>/landing.yml``.
+
+    What it leaves out is as in ``project.yaml``.
+    """
+
+    source: SourceDeclaration | None = None
+    tables: TablesDeclaration | None = None
+    journal: str | None = None

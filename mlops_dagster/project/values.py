@@ -12,7 +12,11 @@ from mlops_dagster.aml.io import InputValue
 from mlops_dagster.aml.job import Job, PipelineComponent
 from mlops_dagster.project.declaration import Partitions, Rows
 from mlops_dagster.project.fields import Automation
-from mlops_dagster.project.landing_declaration import LandingDeclaration
+from mlops_dagster.project.landing_declaration import (
+    LandingDeclaration,
+    SourceDeclaration,
+    TablesDeclaration,
+)
 
 
 @dataclass(frozen=True)
@@ -192,36 +196,55 @@ class RunnableJob:
 
 
 @dataclass(frozen=True)
+class LandingPlace:
+    """Where files land, and where what is made of them lies, in one workspace.
+
+    Attributes:
+        drops: the folder as it is written, or the container's address.
+        queue: the address of the queue of the container's events; None without one.
+        container: its address; None for a folder.
+        tables: None for the state folder.
+        journal: None where one machine alone works on the landing.
+    """
+
+    source: SourceDeclaration
+    tables: TablesDeclaration | None
+    journal: str | None
+
+    @property
+    def drops(self) -> str:
+        return self.container or self.source.folder or ""
+
+    @property
+    def container(self) -> str | None:
+        source = self.source
+        return _address(source.container, source.account, "blob") if source.container else None
+
+    @property
+    def queue(self) -> str | None:
+        source = self.source
+        return _address(source.queue, source.account, "queue") if source.queue else None
+
+
+@dataclass(frozen=True)
 class Landing:
     """A project's landing, joined with the pipeline that scores it.
 
     Attributes:
         declared: its fields as they are written.
+        places: by workspace, for each that ``.cloud/`` describes and for ``local``.
         reference: the output that holds the scores to compare with; None without ``drift``.
         example: the script's path.
         line: of project.yaml.
     """
 
     declared: LandingDeclaration
+    places: Mapping[str, LandingPlace]
     pipeline: Pipeline
     reference: Origin | None
     example: Path | None
     owners: tuple[str, ...]
     line: int
-
-    @property
-    def drops(self) -> str:
-        """The folder as it is written, or the container's address."""
-        source = self.declared.source
-        if source.folder is not None:
-            return source.folder
-        return _address(source.container or "", source.account, "blob")
-
-    @property
-    def queue(self) -> str | None:
-        """The address of the queue of events."""
-        source = self.declared.source
-        return _address(source.queue, source.account, "queue") if source.queue else None
 
 
 def _address(name: str, account: str | None, service: str) -> str:

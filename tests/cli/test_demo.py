@@ -16,6 +16,7 @@ import pytest
 from mlops_dagster.cli.demo import Planned, plan
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.project import read_project
+from tests.defs.dropping import PROJECT, Dropping
 
 from .conftest import Mlops, program_path
 
@@ -194,6 +195,70 @@ def test_ctrl_c_ends_the_run_and_its_job(program: Mlops, tiny: Path, here: Path)
     assert "It has ended" in said
     jobs = program("job", "list", "-o", "json").json()
     assert [job["status"] for job in jobs] == ["Canceled"]
+
+
+@pytest.fixture
+def dropping(here: Path, mlops_home: Path) -> Dropping:
+    """A project with a landing, in a storage account in the workspace dev, and example files."""
+    text = PROJECT + "  example: code/example.py\n"
+    files = {
+        "../workspace.yaml": "load_from: [{python_file: dropping/definitions.py}]\n",
+        "code/example.py": EXAMPLE,
+        ".cloud/dev/landing.yml": DEV,
+    }
+    return Dropping.make(here, mlops_home, project=text, files=files)
+
+
+EXAMPLE = """\
+import pathlib, sys
+
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+for name, rows in {"a b.csv": "1,2\\n2,x\\n", "c.csv": "3,4\\n", "empty.csv": ""}.items():
+    if not (folder / name).exists():
+        (folder / name).write_text(rows and f"key,value\\n{rows}")
+"""
+DEV = """\
+source: {container: drops, account: numbers, queue: landed}
+tables:
+  scores: abfss://scored@numbers.dfs.core.windows.net/scores
+  quarantine: abfss://scored@numbers.dfs.core.windows.net/quarantine
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("azurite", "stopped_services")
+def test_files_land_in_an_emulated_storage_account(
+    program: Mlops, dropping: Dropping, mlops_home: Path
+) -> None:
+    call = ("demo", "--project", dropping.folder, "--azurite", "dev", "--output", "json")
+    landed = program(*call).json()["landing"]
+    assert (landed["new"], landed["drops"]) == (3, {"scored": 2, "quarantined": 1})
+    assert (landed["rows"], landed["scored"], landed["quarantined"]) == (3, 2, 1)
+    assert landed["differences"] == 0
+    again = program(*call).json()["landing"]
+    assert {**again, "seconds": 0} == {**landed, "seconds": 0, "new": 0}
+    # The landing on this machine has a ledger of its own, and nothing of it.
+    project = ("--project", dropping.folder, "-o", "json")
+    assert program("landing", "status", *project).json()["drops"] == {}
+    dev = program("--workspace", "dev", "landing", "status", *project).json()
+    assert dev["source"] == "queue:https://numbers.queue.core.windows.net/landed"
+    assert dev["drops"] == landed["drops"]
+    logs = [*mlops_home.rglob("*.log"), *dropping.dagster_home.rglob("*.log")]
+    assert not [log for log in logs if "AccountKey=" in log.read_text(errors="replace")]
+
+
+@pytest.mark.parametrize(
+    ("workspace", "said"),
+    [("local", "land in a folder"), ("nope", "Known here: dev, local")],
+)
+def test_a_workspace_without_a_storage_account_is_refused(
+    mlops: Mlops, dropping: Dropping, workspace: str, said: str
+) -> None:
+    ran = mlops("demo", "--project", dropping.folder, "--azurite", workspace)
+    assert ran.status == 2
+    assert said in ran.err
 
 
 def _runs_in(dagster_home: Path, root: Path) -> list[str]:

@@ -50,8 +50,8 @@ def test_a_short_declaration_is_enough(folder: Path) -> None:
     landing = read_project(write(folder, WHOLE)).landing
     assert landing is not None
     assert landing.pipeline.name == "score"
-    assert landing.drops == "drops"
-    assert landing.queue is None
+    place = landing.places["local"]
+    assert (place.drops, place.queue) == ("drops", None)
     assert landing.line == 4
 
 
@@ -60,8 +60,9 @@ def test_names_of_an_account_become_addresses(folder: Path) -> None:
     text = WHOLE.replace("source: {folder: drops}", source)
     landing = read_project(write(folder, text)).landing
     assert landing is not None
-    assert landing.drops == "https://acc.blob.core.windows.net/in"
-    assert landing.queue == "https://acc.queue.core.windows.net/events"
+    place = landing.places["local"]
+    assert place.drops == "https://acc.blob.core.windows.net/in"
+    assert place.queue == "https://acc.queue.core.windows.net/events"
 
 
 def test_sizes_and_spans_are_read_in_words(folder: Path) -> None:
@@ -113,3 +114,27 @@ def test_a_pipeline_without_scores_is_refused(folder: Path) -> None:
     (folder / "score.yml").write_text(SCORE.replace("scores", "result"), encoding="utf-8")
     with pytest.raises(InvalidDocument, match="has no output 'scores'"):
         read_project(write(folder, WHOLE))
+
+
+def test_a_workspace_may_say_where_files_land_in_it(folder: Path) -> None:
+    cloud = folder / ".cloud"
+    for name in ("local", "dev"):
+        (cloud / name).mkdir(parents=True)
+    (cloud / "prod").mkdir()
+    file = cloud / "prod" / "landing.yml"
+    file.write_text("source: {container: in, account: acc}\njournal: https://x/y\n")
+    landing = read_project(write(folder, WHOLE)).landing
+    assert landing is not None
+    found = {name: (place.drops, place.journal) for name, place in landing.places.items()}
+    prod = ("https://acc.blob.core.windows.net/in", "https://x/y")
+    assert found == {"local": ("drops", None), "dev": ("drops", None), "prod": prod}
+
+
+def test_a_mistake_in_a_workspaces_landing_is_told_with_its_file_and_line(folder: Path) -> None:
+    file = folder / ".cloud" / "dev" / "landing.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text("# Where files land.\nsource: {container: in}\npattern: x\n")
+    with pytest.raises(InvalidDocument) as raised:
+        read_project(write(folder, WHOLE))
+    found = [(problem.file, problem.line) for problem in raised.value.problems]
+    assert found == [(file, 2), (file, 3)]

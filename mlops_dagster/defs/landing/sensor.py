@@ -15,6 +15,7 @@ from mlops_dagster.defs.landing.pipeline import missing
 from mlops_dagster.defs.landing.runs import RunsOfRequest, runs_of
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import BatchRecord, BatchState, Landing, Tick, give_up, status, tick
+from mlops_dagster.landing.declared import declared_place
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import connect
 
@@ -34,7 +35,7 @@ def landing_sensor(project: Project, job: Any) -> dg.SensorDefinition:
         job=job,
         minimum_interval_seconds=max(1, int(project.landing.declared.interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Batches what lands in {project.landing.drops} and has it scored.",
+        description=f"Batches what lands in {declared_place(project).drops} and has it scored.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         try:

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.landing.sources.port import Changed, Gone, Refused, Unavailable, refuse_unsafe
 from mlops_dagster.landing.values import Drop, Reason
 
@@ -33,9 +34,11 @@ def container_client(address: str, credential: Any = None) -> ContainerClient:
     """A client of the container at ``https://ACCOUNT.blob.../CONTAINER``.
 
     Without a credential, ``AZURE_STORAGE_CONNECTION_STRING`` is used where it is set, else what
-    azure-identity finds. The SDK tries again by itself where the service says 5xx.
+    azure-identity finds. The SDK tries again by itself where the service says 5xx. Raises
+    InvalidRequest where it is not installed.
     """
-    from azure.storage.blob import ContainerClient
+    with _installed():
+        from azure.storage.blob import ContainerClient
 
     name = address.rstrip("/").rpartition("/")[2]
     if credential is None and (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")):
@@ -45,7 +48,8 @@ def container_client(address: str, credential: Any = None) -> ContainerClient:
 
 def queue_client(address: str, credential: Any = None) -> QueueClient:
     """A client of the queue at ``https://ACCOUNT.queue.../QUEUE``; credentials as for a container."""
-    from azure.storage.queue import QueueClient
+    with _installed():
+        from azure.storage.queue import QueueClient
 
     name = address.rstrip("/").rpartition("/")[2]
     if credential is None and (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")):
@@ -77,8 +81,20 @@ def table_options(uri: str) -> dict[str, str]:
     return {name: value for name, value in options.items() if value}
 
 
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise InvalidRequest(
+            f"A storage account needs Azure's clients, and {error.name} is not installed.",
+            remedy="pip install 'mlops_dagster[azure]'",
+        ) from error
+
+
 def _identity() -> Any:
-    from azure.identity import DefaultAzureCredential
+    with _installed():
+        from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()
 
