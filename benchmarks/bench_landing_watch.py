@@ -9,7 +9,6 @@ the ratio to a bare listing in the same pages, and the slope of the queue mode, 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -24,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_dagster.cli.azurite import Azurite, running_azurite
+from mlops_dagster.cli.demo_drops import blob_created
 from mlops_dagster.landing import Limits, Rules, Selection, open_landing, tick
 from mlops_dagster.landing.sources import Source
 from mlops_dagster.landing.sources.blobs import BlobSource
@@ -82,7 +82,7 @@ def measured(
         names = [f"new/{run}-{number}.csv" for number in range(NEW)]
         upload(container, names)
         for name in names:
-            queue.send_message(event(container, name))
+            queue.send_message(blob_created(container, name))
         cases = {"bare": lambda: sum(1 for _ in container.list_blobs()), **look}
         # Turn about: whoever comes first after an upload finds the emulator still at work.
         for name in sorted(cases, reverse=run % 2 == 0):
@@ -114,15 +114,6 @@ def upload(container: ContainerClient, names: list[str]) -> None:
     """Make blobs of one byte."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: container.upload_blob(name, b"x"), names))
-
-
-def event(container: ContainerClient, name: str) -> str:
-    """The event that Event Grid would send about a blob."""
-    found = container.get_blob_client(name).get_blob_properties()
-    subject = f"/blobServices/default/containers/{container.container_name}/blobs/{name}"
-    data = {"api": "PutBlob", "eTag": found.etag.strip('"'), "contentLength": found.size}
-    kind, at = "Microsoft.Storage.BlobCreated", "2026-01-02T03:04:05Z"
-    return json.dumps({"type": kind, "time": at, "subject": subject, "data": data})
 
 
 if __name__ == "__main__":

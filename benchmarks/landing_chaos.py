@@ -1,5 +1,8 @@
 """A thousand files land while everything that works on them is killed at random.
 
+They land in a folder, or in a storage account that Azurite emulates, behind a network that fails:
+found by listing its container or by the events on a queue, and scored into tables that lie in it.
+
 Prints how many rows are in the table of scores exactly once, and what is in quarantine. Fails where
 a row is missing or there twice, a bad file is not in quarantine, or a batch is left open.
 """
@@ -9,10 +12,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from mlops_dagster.cli.azurite import running_azurite
+from tests.chaos.account import Account, unreliable_account
 from tests.chaos.storm import storm
 
 
@@ -24,20 +31,38 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=30, help="at most")
     parser.add_argument("--runs", type=int, default=1, help="storms, each with the next seed")
+    parser.add_argument("--source", choices=["folder", "listing", "queue"], default="folder")
     arguments = parser.parse_args()
     held = True
     for seed in range(arguments.seed, arguments.seed + arguments.runs):
-        with tempfile.TemporaryDirectory(prefix="storm-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="storm-") as folder,
+            account_for(arguments.source) as account,
+        ):
             report = storm(
                 Path(folder),
                 drops_=arguments.drops,
                 kills=arguments.kills,
                 seed=seed,
                 seconds=60 * arguments.minutes,
+                account=account,
             )
         print(report)
         held = held and report.holds
     return 0 if held else 1
+
+
+@contextmanager
+def account_for(source: str) -> Iterator[Account | None]:
+    """The emulated account, where the files land in one."""
+    if source == "folder":
+        yield None
+        return
+    with (
+        running_azurite() as azurite,
+        unreliable_account(azurite, listing=source == "listing") as account,
+    ):
+        yield account
 
 
 if __name__ == "__main__":

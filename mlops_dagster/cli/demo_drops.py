@@ -111,7 +111,7 @@ class ContainerDrops:
     def announce(self, names: Iterable[str]) -> None:
         if self._queue is not None:
             for name in sorted(names):
-                self._queue.send_message(_event(self._container, name))
+                self._queue.send_message(blob_created(self._container, name))
 
 
 @contextmanager
@@ -149,6 +149,18 @@ def emulated_account(place: Place, project: Project, workspace: str | None) -> I
                     os.environ[name] = value
 
 
+def blob_created(container: ContainerClient, name: str) -> str:
+    """What Event Grid would say of a blob (its own schema, learn.microsoft.com/azure/event-grid)."""
+    found = container.get_blob_client(name).get_blob_properties()
+    event = {
+        "eventType": "Microsoft.Storage.BlobCreated",
+        "eventTime": datetime.now(UTC).isoformat(),
+        "subject": f"/blobServices/default/containers/{container.container_name}/blobs/{name}",
+        "data": {"api": "PutBlob", "eTag": found.etag.strip('"'), "contentLength": found.size},
+    }
+    return json.dumps(event)
+
+
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
@@ -166,15 +178,3 @@ def _containers_of_tables(place: LandingPlace) -> Iterator[str]:
         container, at, rest = uri.partition("://")[2].partition("@")
         if at:
             yield f"https://{rest.partition('/')[0]}/{container}"
-
-
-def _event(container: ContainerClient, name: str) -> str:
-    """What Event Grid would say of a blob (its own schema, learn.microsoft.com/azure/event-grid)."""
-    found = container.get_blob_client(name).get_blob_properties()
-    event = {
-        "eventType": "Microsoft.Storage.BlobCreated",
-        "eventTime": datetime.now(UTC).isoformat(),
-        "subject": f"/blobServices/default/containers/{container.container_name}/blobs/{name}",
-        "data": {"api": "PutBlob", "eTag": found.etag.strip('"'), "contentLength": found.size},
-    }
-    return json.dumps(event)

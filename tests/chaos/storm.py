@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from mlops_dagster.landing import BatchState, DropState, differences, drops
+from tests.chaos.account import Account, AccountDropping
 from tests.defs.dropping import Dropping, daemon
 
 PROJECT = """\
@@ -21,7 +22,7 @@ pipelines:
   score: {file: pipelines/score.yml}
 landing:
   pipeline: score
-  source: {folder: drops}
+  source: SOURCE
   settle: 0 seconds
   batch: {files: 25, age: 1 second}
   interval: 1 second
@@ -120,6 +121,7 @@ class Report:
     differences: int
     batches: int
     seconds: float
+    faults: dict[str, int]
 
     @property
     def holds(self) -> bool:
@@ -134,22 +136,39 @@ class Report:
             f"{self.seconds:,.0f} s, {sum(self.kills.values())} kills: {kinds}\n"
             f"rows of good drops {self.rows:,}; missing {self.missing}; twice {self.twice}\n"
             f"bad drops in quarantine {self.quarantined} of {self.bad}; "
-            f"open manifests {self.open_manifests}; differences {self.differences}"
+            f"open manifests {self.open_manifests}; differences {self.differences}{self._network}"
         )
 
+    @property
+    def _network(self) -> str:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
+        return f"\nthe network failed {sum(self.faults.values()):,} times: {kinds}" if kinds else ""
 
-def storm(root: Path, *, drops_: int, kills: int, seed: int, seconds: float) -> Report:
+
+def storm(
+    root: Path,
+    *,
+    drops_: int,
+    kills: int,
+    seed: int,
+    seconds: float,
+    account: Account | None = None,
+) -> Report:
     """Drop so many files and kill so many processes, at least; then wait for the end and count.
 
     Args:
+        account: where drops and tables lie; None for folders.
         seconds: at most; what is still open then is reported as open.
     """
+    source = account.source if account is not None else "{folder: drops}"
     place = Dropping.make(
         root,
         root / ".mlops",
-        project=PROJECT,
+        project=PROJECT.replace("SOURCE", source),
         files={"pipelines/score.yml": SCORE, "code/double.py": DOUBLE},
     )
+    if account is not None:
+        place = AccountDropping(**vars(place), account=account)
     chance = random.Random(seed)
     files = _files(place, drops_)
     killed: Counter[str] = Counter()
@@ -172,7 +191,8 @@ def storm(root: Path, *, drops_: int, kills: int, seed: int, seconds: float) -> 
                 dropped += next(files, 0)
                 time.sleep(0.1)
     _end_all(place)
-    return _counted(place, drops_, dict(killed), time.monotonic() - started)
+    faults = dict(account.faults) if account is not None else {}
+    return _counted(place, drops_, dict(killed), faults, time.monotonic() - started)
 
 
 def is_bad(number: int) -> bool:
@@ -244,7 +264,9 @@ def _end_all(place: Dropping) -> None:
     psutil.wait_procs(left, timeout=10)
 
 
-def _counted(place: Dropping, count: int, killed: dict[str, int], seconds: float) -> Report:
+def _counted(
+    place: Dropping, count: int, killed: dict[str, int], faults: dict[str, int], seconds: float
+) -> Report:
     landing = place.landing
     found = place.keys()
     good = [f"{number:05}.csv:{row}" for number in _good(count) for row in range(ROWS)]
@@ -269,6 +291,7 @@ def _counted(place: Dropping, count: int, killed: dict[str, int], seconds: float
         differences=len(differences(landing)),
         batches=sum(batches.values()),
         seconds=seconds,
+        faults=faults,
     )
 
 

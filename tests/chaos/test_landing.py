@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mlops_dagster.cli.azurite import Azurite
+from tests.chaos.account import unreliable_account
 from tests.chaos.storm import storm
 
 
@@ -16,3 +18,16 @@ def test_every_row_is_scored_once_whatever_is_killed(tmp_path: Path) -> None:
     assert report.holds, str(report)
     assert sum(report.kills.values()) >= 6
     assert len(report.kills) >= 5, "too few kinds of processes were met to say anything"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("listing", [True, False], ids=["listing", "queue"])
+def test_every_row_is_scored_once_in_an_account_whose_network_fails(
+    azurite: Azurite, tmp_path: Path, listing: bool
+) -> None:
+    with unreliable_account(azurite, listing=listing) as account:
+        report = storm(tmp_path, drops_=40, kills=4, seed=2, seconds=340, account=account)
+    assert report.holds, str(report)
+    assert sum(report.kills.values()) >= 4
+    assert set(report.faults) >= {"503", "429", "reset", "lost", "slow"}
