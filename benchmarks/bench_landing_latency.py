@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from dagster import DagsterInstance, RunsFilter
 from dagster._core.instance.ref import InstanceRef
 
+from mlops_dagster.cli.instance import SETTINGS
 from mlops_dagster.workspace.local import LocalWorkspace
-from tests.defs.dropping import INSTANCE, PROJECT, Dropping, daemon
+from tests.defs.dropping import PROJECT, Dropping, daemon
 
 NOW = PROJECT.replace("age: 1 second", "age: 0 seconds")
 AT_ONCE = """\
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     found = {
-        "queued runs": measured(INSTANCE, arguments.drops),
+        "queued runs": measured(SETTINGS, arguments.drops),
         "runs at once": measured(AT_ONCE, arguments.drops),
     }
     medians = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlops_dagster.cli.session import find_root
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
 
-_SETTINGS = """\
+SETTINGS = """\
 # Dagster's settings for the runs on this machine; written once, yours to change.
 # docs.dagster.io/deployment/oss/dagster-yaml
 telemetry:
@@ -24,6 +24,10 @@ run_coordinator:
   config:
     max_concurrent_runs: 2
     dequeue_interval_seconds: 1
+# Sensors do not wait for one another, so that one may watch a folder or queue without a pause.
+sensors:
+  use_threads: true
+  num_workers: 8
 """
 
 
@@ -83,7 +87,7 @@ def find_place(start: Path | None = None) -> Place:
     try:
         dagster_home.mkdir(parents=True, exist_ok=True)
         if not chosen and not settings.exists():
-            settings.write_text(_SETTINGS, encoding="utf-8")
+            settings.write_text(SETTINGS, encoding="utf-8")
     except OSError as error:
         raise WorkspaceUnavailable(
             f"Dagster's folder {dagster_home} cannot be written: {error.strerror}.",

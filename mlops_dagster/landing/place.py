@@ -30,6 +30,11 @@ class Landing:
     tables: Tables
     staging: Path
 
+    @property
+    def is_cheap_to_watch(self) -> bool:
+        """Whether it may be looked at again and again without a cost to anybody."""
+        return self.source.is_cheap and not self.ledger.is_shared
+
 
 def open_landing(
     project: str,

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from mlops_dagster.cli.instance import SETTINGS
 from mlops_dagster.landing import BatchState, Landing, Status, status
 from mlops_dagster.landing.declared import declared_landing
 from mlops_dagster.project import read_project
@@ -80,10 +81,6 @@ for file in sorted(drops.iterdir()):
             parquet.write_table(pa.Table.from_pylist(rows), folder / f"{file.name}.parquet")
 '''
 
-INSTANCE = """\
-telemetry: {enabled: false}
-run_queue: {max_concurrent_runs: 2, dequeue_interval_seconds: 1}
-"""
 CLUSTER = "type: amlcompute\nname: cpu\nsize: Standard_DS2_v2\nmin_instances: 0\nmax_instances: 2\n"
 DEFINITIONS = "from mlops_dagster import load_project\n\ndefs = load_project(__file__)\n"
 
@@ -117,7 +114,7 @@ class Dropping:
             file = made.folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text.replace("CONTROL", str(made.control)), encoding="utf-8")
-        (made.dagster_home / "dagster.yaml").write_text(INSTANCE, encoding="utf-8")
+        (made.dagster_home / "dagster.yaml").write_text(SETTINGS, encoding="utf-8")
         return made
 
     @property

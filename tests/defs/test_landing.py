@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,6 +97,21 @@ def test_the_sensor_skips_with_its_reason_and_keeps_a_small_cursor(
     assert result.skip_reason.skip_message == "nothing new has landed"
     assert result.cursor is not None
     assert len(result.cursor) < 200
+
+
+@pytest.mark.parametrize("use_threads", [True, False])
+def test_the_sensor_goes_on_looking_where_no_other_sensor_waits_for_it(
+    place: Dropping, use_threads: bool
+) -> None:
+    settings = f"{INSTANCE}sensors: {{use_threads: {str(use_threads).lower()}, num_workers: 2}}\n"
+    (place.dagster_home / "dagster.yaml").write_text(settings, encoding="utf-8")
+    with dg.DagsterInstance.get() as instance:
+        look(place, instance)  # loads what is loaded once
+        dropped = threading.Timer(1.0, place.drop, ("a.csv", [1]))
+        dropped.start()
+        result = look(place, instance)
+        dropped.join()
+    assert bool(result.run_requests) is use_threads
 
 
 def test_a_run_is_tied_to_its_manifest_and_shows_what_it_did(

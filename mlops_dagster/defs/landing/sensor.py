@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,9 @@ from mlops_dagster.workspace import connect
 
 # A tick is cut off after 60 s (DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS); the source gets a part of it.
 _LOOK_SECONDS = 20.0
+# The daemon starts a sensor every 5 s at most; for most of these a tick that has found nothing goes
+# on looking, resting nine times as long as a look takes and half a second at least.
+_WATCH_SECONDS, _REST, _LEAST_REST = 4.0, 9, 0.5
 # An attempt whose run has died so often has failed.
 _MOST_DEATHS = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0
@@ -57,9 +61,13 @@ class _Look:
         self._why: list[str] = []
 
     def result(self) -> dg.SensorResult:
-        found = tick(self._landing, seconds=_LOOK_SECONDS)
+        found, requests = self._look()
+        until = time.monotonic() + self._patience()
+        while not requests and time.monotonic() < until:
+            started = time.monotonic()
+            found, requests = self._look()
+            time.sleep(max(_LEAST_REST, _REST * (time.monotonic() - started)))
         self._context.log.info(_told(found))
-        requests = list(self._requests(found)) if found.requests else []
         told, events = self._standing()
         reason = found.skip_reason or "; ".join(self._why) or "the batches are at work"
         return dg.SensorResult(
@@ -68,6 +76,16 @@ class _Look:
             cursor=told,
             asset_events=events,
         )
+
+    def _look(self) -> tuple[Tick, list[dg.RunRequest]]:
+        self._why = []
+        found = tick(self._landing, seconds=_LOOK_SECONDS)
+        return found, list(self._requests(found)) if found.requests else []
+
+    def _patience(self) -> float:
+        """Seconds to go on looking; none where other sensors would have to wait for this one."""
+        is_alone = self._context.instance.get_sensor_settings().get("use_threads", False)
+        return _WATCH_SECONDS if is_alone and self._landing.is_cheap_to_watch else 0.0
 
     def _requests(self, found: Tick) -> Iterator[dg.RunRequest]:
         if (absent := self._missing()) is not None:

@@ -76,6 +76,11 @@ class Ledger:
         self._database = Database(database)
         self._journal = Journal(shared) if shared is not None else None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines work on it, so that every look at it asks for their news."""
+        return self._journal is not None
+
     def cursor(self, source: str) -> str | None:
         """Where the last scan of a source stopped."""
         self._catch_up()

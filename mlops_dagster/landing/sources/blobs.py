@@ -86,6 +86,11 @@ class BlobSource:
     def identity(self) -> str:
         return f"list:{self._container.url.partition('?')[0]}"
 
+    @property
+    def is_cheap(self) -> bool:
+        """A listing is charged for, and takes longer the more there is."""
+        return False
+
     def scan(self, cursor: str | None, until: float) -> Iterator[Page]:
         at = _Pass(**json.loads(cursor)) if cursor else _Pass()
         if at.day is None:

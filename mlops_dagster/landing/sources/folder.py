@@ -52,6 +52,10 @@ class FolderSource:
     def identity(self) -> str:
         return f"folder:{self.folder}"
 
+    @property
+    def is_cheap(self) -> bool:
+        return True
+
     def scan(self, cursor: str | None, until: float) -> Iterator[Page]:
         after = json.loads(cursor) if cursor else None
         drops: list[Drop] = []

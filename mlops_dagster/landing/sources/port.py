@@ -46,6 +46,10 @@ class Source(Protocol):
     def identity(self) -> str:
         """Names the place and the way it is watched; cursors are kept under it."""
 
+    @property
+    def is_cheap(self) -> bool:
+        """Whether a scan that finds nothing costs so little that one may follow the other at once."""
+
     def scan(self, cursor: str | None, until: float) -> Iterator[Page]:
         """Pages from ``cursor`` on (None: from the start), no new one after ``until``.
 

@@ -57,6 +57,10 @@ class QueueSource:
     def identity(self) -> str:
         return f"queue:{self._queue.url.partition('?')[0]}"
 
+    @property
+    def is_cheap(self) -> bool:
+        return True
+
     def scan(self, cursor: str | None, until: float) -> Iterator[Page]:  # noqa: ARG002 - the queue remembers
         while True:
             page = self._page()
