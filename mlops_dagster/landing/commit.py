@@ -25,7 +25,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
-from mlops_dagster.landing.results import Results
+from mlops_dagster.landing.results import Results, WrongOutput
 from mlops_dagster.landing.rows import quarantine_rows, quarantine_schema, score_rows, score_schema
 from mlops_dagster.landing.staging import Facts
 from mlops_dagster.landing.transactions import versions
@@ -92,26 +92,19 @@ def commit(
     Raises:
         WorkspaceUnavailable: a table cannot be written; some of it may be committed, and
             committing again does the rest.
-        WrongOutput: the score files do not fit one another or the table.
+        WrongOutput: the score files do not fit one another or the table, and nothing was committed.
     """
     offers = {entry.drop.id: entry.offer for entry in batch.entries}
     paths = {drop.id: drop.path for drop in batch.drops}
+    scored = {
+        drop: 1 for drop, outcome in results.outcomes.items() if outcome.state is DropState.SCORED
+    }
     quarantined = {
         drop: offers[drop]
         for drop, outcome in results.outcomes.items()
         if outcome.state is not DropState.SUPERSEDED
     }
-    _write(
-        tables,
-        tables.quarantine,
-        quarantined,
-        lambda _: quarantine_schema(),
-        lambda pending, _: quarantine_rows(pending, paths, facts, results, batch.id, at),
-        replaces=True,
-    )
-    scored = {
-        drop: 1 for drop, outcome in results.outcomes.items() if outcome.state is DropState.SCORED
-    }
+    # The scores first: they alone may not fit, and nothing of the batch is committed then.
     _write(
         tables,
         tables.scores,
@@ -119,6 +112,14 @@ def commit(
         lambda existing: score_schema(results, existing),
         lambda pending, schema: score_rows(pending, paths, results, schema, model, at),
         replaces=False,
+    )
+    _write(
+        tables,
+        tables.quarantine,
+        quarantined,
+        lambda _: quarantine_schema(),
+        lambda pending, _: quarantine_rows(pending, paths, facts, results, batch.id, at),
+        replaces=True,
     )
 
 
@@ -189,10 +190,9 @@ def _write_once(
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
     table = tables.open(uri)
-    existing = pa.schema(table.schema().to_arrow()) if table is not None else None
-    schema = schema_of(existing)
     if table is None:
-        DeltaTable.create(uri, schema, mode="ignore", storage_options=dict(tables.options))
+        options = dict(tables.options)
+        DeltaTable.create(uri, schema_of(None), mode="ignore", storage_options=options)
         table = tables.open(uri)
         if table is None:
             return False
@@ -200,19 +200,41 @@ def _write_once(
     pending = {drop: version for drop, version in wanted.items() if known.get(drop, 0) < version}
     if not pending:
         return True
+    schema = schema_of(pa.schema(table.schema().to_arrow()))
 
     how: dict[str, Any] = {"mode": "append", "schema_mode": "merge"}
     if replaces and any(drop in known for drop in pending):
         # Ids are hexadecimal: nothing in them could end the quotes.
         ids = ", ".join(f"'{drop}'" for drop in pending)
         how = {"mode": "overwrite", "predicate": f"drop_id IN ({ids})"}
-    # The table as it was read above is what the commit is checked against.
-    write_deltalake(
-        table,
-        pa.RecordBatchReader.from_batches(schema, rows_of(pending, schema)),
-        commit_properties=CommitProperties(
-            app_transactions=[Transaction(drop, version) for drop, version in pending.items()]
-        ),
-        **how,
-    )
+    rows = _Rows(rows_of(pending, schema))
+    try:
+        # The table as it was read above is what the commit is checked against.
+        write_deltalake(
+            table,
+            pa.RecordBatchReader.from_batches(schema, rows),
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(drop, version) for drop, version in pending.items()]
+            ),
+            **how,
+        )
+    except Exception:
+        if rows.wrong is not None:
+            raise rows.wrong from None
+        raise
     return True
+
+
+class _Rows:
+    """Rows, and the error that ended them: Delta's writer tells of any error as one of its own."""
+
+    def __init__(self, rows: Iterator[RecordBatch]) -> None:
+        self._rows = rows
+        self.wrong: WrongOutput | None = None
+
+    def __iter__(self) -> Iterator[RecordBatch]:
+        try:
+            yield from self._rows
+        except WrongOutput as error:
+            self.wrong = error
+            raise

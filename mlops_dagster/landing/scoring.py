@@ -176,7 +176,11 @@ def _finish(
     job = workspace.jobs.get(frozen.job) if frozen.job is not None else None
     results = _results(batch, facts, job, workspace, scoring)
     at = datetime.fromisoformat(frozen.at)
-    commit(landing.tables, batch, facts, results, model=frozen.model, at=at)
+    try:
+        commit(landing.tables, batch, facts, results, model=frozen.model, at=at)
+    except WrongOutput as error:
+        # Since the rehearsal another batch has given the table a column of another type.
+        return _failed(landing, record, job, error, uncommitted=True)
     # What took a drop's place is offered here too: no event may tell of it.
     landing.ledger.see(facts.successors)
     landing.ledger.close(batch.id, results.outcomes)
@@ -187,10 +191,21 @@ def _finish(
 
 
 def _failed(
-    landing: Landing, record: BatchRecord, job: JobRecord | None, error: WrongOutput
+    landing: Landing,
+    record: BatchRecord,
+    job: JobRecord | None,
+    error: WrongOutput,
+    *,
+    uncommitted: bool = False,
 ) -> BatchOutcome:
     said = " ".join(str(error).split())
-    after = give_up(landing, record.batch.id, record.attempt, said)
+    after = landing.ledger.fail(
+        record.batch.id,
+        record.attempt,
+        said,
+        attempts=landing.rules.attempts,
+        uncommitted=uncommitted,
+    )
     if after.state is BatchState.FAILED:
         unstage(record.batch.id, landing.staging)
     name = job.name if job is not None else None

@@ -12,7 +12,16 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyarrow import parquet
 
 from mlops_dagster.errors import InvalidRequest
-from mlops_dagster.landing import Limits, Rules, compact, differences, expire, tick
+from mlops_dagster.landing import (
+    BatchState,
+    Limits,
+    Rules,
+    compact,
+    differences,
+    expire,
+    scoring,
+    tick,
+)
 from mlops_dagster.landing.transactions import read_log, versions
 from tests.landing.place import Place, expected
 
@@ -122,16 +131,43 @@ def test_any_reader_reads_the_tables_without_a_table_feature(tmp_path: Path) -> 
     assert isinstance(found["naive"].dtype, pd.DatetimeTZDtype)
 
 
+def by_its_value(drops: Path, scores: Path, rejected: Path) -> None:
+    """A number's score is a number, a word's a word."""
+    for file in drops.iterdir():
+        value = pd.read_csv(file, dtype=str)["value"][0]
+        odd = pd.DataFrame({"score": [value if value == "word" else float(value)]})
+        odd.to_parquet(scores / f"{file.name}.parquet")
+
+
+def test_a_batch_whose_scores_no_longer_fit_when_they_are_committed_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = Rules(ONE_EACH.limits, attempts=1)
+    place = Place.make(tmp_path / "x", rules=rules, score=by_its_value)
+    place.drop("a.csv", ["word"])
+    place.drop("b.csv", [1])
+    late, soon = (request.batch.id for request in tick(place.landing).requests)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scoring, "commit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            place.score(late)
+    assert place.score(soon).scored == 1
+    ended = place.score(late)
+    assert ended.state is BatchState.FAILED
+    assert "The column score" in (ended.error or "")
+    assert place.landing.ledger.open_batches() == []
+    assert differences(place.landing) == []
+    assert len(place.quarantine()) == 0
+
+
 def test_scores_that_do_not_fit_the_table_fail_before_anything_is_committed(
     tmp_path: Path,
 ) -> None:
-    def score(drops: Path, scores: Path, rejected: Path) -> None:
-        for file in drops.iterdir():
-            value = pd.read_csv(file, dtype=str)["value"][0]
-            odd = pd.DataFrame({"score": [value if value == "word" else float(value)]})
-            odd.to_parquet(scores / f"{file.name}.parquet")
-
-    place = Place.make(tmp_path / "x", rules=Rules(ONE_EACH.limits, attempts=1), score=score)
+    place = Place.make(tmp_path / "x", rules=Rules(ONE_EACH.limits, attempts=1), score=by_its_value)
     place.drop("a.csv", [1])
     place.run()
     place.drop("b.csv", ["word"])

@@ -225,18 +225,27 @@ class Ledger:
             raise NotFound("frozen batch", batch_id, remedy="Its job has not ended yet.")
         return Frozen(*row)
 
-    def fail(self, batch_id: str, attempt: int, error: str, *, attempts: int) -> BatchRecord:
+    def fail(
+        self,
+        batch_id: str,
+        attempt: int,
+        error: str,
+        *,
+        attempts: int,
+        uncommitted: bool = False,
+    ) -> BatchRecord:
         """An attempt failed: the batch waits for the next, or is parked after ``attempts``.
 
-        Nothing happens where that attempt is over, or its results are being committed.
+        Nothing happens where that attempt is over, or its results are being committed; but for
+        ``uncommitted``, said by who knows that none of them is, and that none can be.
         """
+        states = {BatchState.WAITING, BatchState.RUNNING}
+        if uncommitted:
+            states.add(BatchState.COMMITTING)
 
         def decide(connection: Connection) -> Event | None:
             record = _batch(connection, batch_id)
-            if record.attempt != attempt or record.state not in (
-                BatchState.WAITING,
-                BatchState.RUNNING,
-            ):
+            if record.attempt != attempt or record.state not in states:
                 return None
             if attempt >= attempts:
                 return {"kind": "parked", "batch": batch_id, "error": error}
