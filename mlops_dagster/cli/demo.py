@@ -75,7 +75,9 @@ def demo(
         session(context).open(declared.folder) as workspace,
     ):
         outcomes = _run_all(place, declared, partition, workspace, quiet=output is Format.JSON)
-        landed = demo_landing.land(place, declared) if landing else None
+        landed = None
+        if landing:
+            landed = demo_landing.land(place, declared, emulated=azurite is not None)
         summary = demo_summary.summarize(
             workspace, declared, outcomes, time.monotonic() - started, landed
         )

@@ -58,11 +58,11 @@ class Landed:
     table: str
 
 
-def land(place: Place, project: Project) -> Landed | None:
+def land(place: Place, project: Project, *, emulated: bool = False) -> Landed | None:
     """Drop the example files, and let Dagster's daemon find them and have them scored.
 
-    Returns None where the project has no landing, or no example. What was scored by an earlier
-    demo is not dropped again.
+    Returns None where the project has no landing, or no example, or the files would land in a
+    storage account that is not ``emulated``. What was scored by an earlier demo is not dropped again.
 
     Raises MlopsError where the files cannot be dropped, or are not scored in time.
     """
@@ -70,9 +70,11 @@ def land(place: Place, project: Project) -> Landed | None:
 
     if project.landing is None or project.landing.example is None:
         return None
+    where = declared_place(project)
+    if where.container is not None and not emulated:
+        return None
     started = time.monotonic()
     landing = declared_landing(project, home=place.home)
-    where = declared_place(project)
     drops: Drops
     if where.container is None:
         drops = FolderDrops(place.home / where.drops)

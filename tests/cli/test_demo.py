@@ -14,6 +14,8 @@ from textwrap import dedent
 import pytest
 
 from mlops_dagster.cli.demo import Planned, plan
+from mlops_dagster.cli.demo_landing import land
+from mlops_dagster.cli.instance import find_place
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.project import read_project
 from tests.defs.dropping import PROJECT, Dropping
@@ -247,6 +249,13 @@ def test_files_land_in_an_emulated_storage_account(
     assert dev["drops"] == landed["drops"]
     logs = [*mlops_home.rglob("*.log"), *dropping.dagster_home.rglob("*.log")]
     assert not [log for log in logs if "AccountKey=" in log.read_text(errors="replace")]
+
+
+def test_nothing_is_dropped_into_a_storage_account_that_is_not_emulated(
+    dropping: Dropping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_LANDING", "dev")
+    assert land(find_place(dropping.folder), read_project(dropping.folder)) is None
 
 
 @pytest.mark.parametrize(

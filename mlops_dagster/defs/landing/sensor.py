@@ -62,11 +62,12 @@ class _Look:
 
     def result(self) -> dg.SensorResult:
         found, requests = self._look()
-        until = time.monotonic() + self._patience()
-        while not requests and time.monotonic() < until:
+        until, rest = time.monotonic() + self._patience(), _LEAST_REST
+        while not requests and time.monotonic() + rest < until:
+            time.sleep(rest)
             started = time.monotonic()
             found, requests = self._look()
-            time.sleep(max(_LEAST_REST, _REST * (time.monotonic() - started)))
+            rest = max(_LEAST_REST, _REST * (time.monotonic() - started))
         self._context.log.info(_told(found))
         told, events = self._standing()
         reason = found.skip_reason or "; ".join(self._why) or "the batches are at work"
