@@ -263,9 +263,9 @@ def test_nothing_is_dropped_into_a_storage_account_that_is_not_emulated(
     [("local", "land in a folder"), ("nope", "Known here: dev, local")],
 )
 def test_a_workspace_without_a_storage_account_is_refused(
-    mlops: Mlops, dropping: Dropping, workspace: str, said: str
+    program: Mlops, dropping: Dropping, workspace: str, said: str
 ) -> None:
-    ran = mlops("demo", "--project", dropping.folder, "--azurite", workspace)
+    ran = program("demo", "--project", dropping.folder, "--azurite", workspace)
     assert ran.status == 2
     assert said in ran.err
 
