@@ -1,8 +1,9 @@
 """From a dropped file to the start of its scoring, with Dagster's own daemon; and where it goes.
 
-The sensor's interval is 1 s, but its daemon wakes every 5 s only; a queued run waits for another
-daemon, which wakes every second here as in `mlops ui` (Dagster's default is 5 s). Prints the median
-of each part in seconds, with the queue and without.
+The sensor's interval is 1 s, but its daemon starts it every 5 s only; a queued run waits for another
+daemon. Prints the median of each part in seconds: with the settings of `mlops ui`, whose sensors run
+in threads, so that this one goes on looking, and which queue runs and look at the queue every second;
+and with Dagster's own sensors, one after the other, and runs that start at once.
 """
 
 from __future__ import annotations
