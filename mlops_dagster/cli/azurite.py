@@ -21,10 +21,10 @@ from pathlib import Path
 
 from mlops_dagster.cli.ui import served
 from mlops_dagster.errors import InvalidRequest, MlopsError
+from mlops_dagster.workspace.local.loopback import HOST, free_ports
 
 VERSION = "3.37.0"
 _LEAST_NODE = 22
-_HOST = "127.0.0.1"
 _READY_SECONDS = 60
 _INSTALL_SECONDS = 300
 _NPM_OPTIONS = ("install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel", "error")
@@ -49,8 +49,8 @@ class Azurite:
         """The connection string; holds the key."""
         return (
             f"DefaultEndpointsProtocol=http;AccountName={self.account};AccountKey={self.key};"
-            f"BlobEndpoint=http://{_HOST}:{self.blob}/{self.account};"
-            f"QueueEndpoint=http://{_HOST}:{self.queue}/{self.account};"
+            f"BlobEndpoint=http://{HOST}:{self.blob}/{self.account};"
+            f"QueueEndpoint=http://{HOST}:{self.queue}/{self.account};"
         )
 
     def through(self, *, blob: int | None = None, queue: int | None = None) -> Azurite:
@@ -74,12 +74,13 @@ def running_azurite(
     """
     node, program = installed()
     key = base64.b64encode(secrets.token_bytes(64)).decode()
-    found = Azurite(account, key, _free_port(), _free_port())
+    blob, queue, table = free_ports(3)
+    found = Azurite(account, key, blob, queue)
     command = [
         *(str(node), str(program), "--silent", "--disableTelemetry", "--skipApiVersionCheck"),
-        *("--blobHost", _HOST, "--blobPort", str(found.blob)),
-        *("--queueHost", _HOST, "--queuePort", str(found.queue)),
-        *("--tableHost", _HOST, "--tablePort", str(_free_port())),
+        *("--blobHost", HOST, "--blobPort", str(found.blob)),
+        *("--queueHost", HOST, "--queuePort", str(found.queue)),
+        *("--tableHost", HOST, "--tablePort", str(table)),
     ]
     if folder is None:
         command.append("--inMemoryPersistence")
@@ -178,19 +179,13 @@ def _npm(node: Path, path: str) -> list[str]:
     return [found]
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((_HOST, 0))
-        return int(found.getsockname()[1])
-
-
 def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise MlopsError(f"Azurite ended with status {process.returncode} before it was ready.")
         with socket.socket() as probe:
-            if probe.connect_ex((_HOST, port)) == 0:
+            if probe.connect_ex((HOST, port)) == 0:
                 return
         time.sleep(0.05)
     raise MlopsError(f"Azurite did not answer on port {port} within {_READY_SECONDS} s.")

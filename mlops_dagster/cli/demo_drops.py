@@ -87,11 +87,15 @@ class ContainerDrops:
         self._scratch = scratch
         self._container = container_client(place.container or "")
         self._queue = queue_client(place.queue) if place.queue is not None else None
-        for container in {place.container or "", *_containers_of_tables(place)}:
-            _exists(container_client(container))
-        if self._queue is not None:
-            from azure.core.exceptions import ResourceExistsError
+        self._make(container_client(address) for address in _containers_of_tables(place))
 
+    def _make(self, tables: Iterable[ContainerClient]) -> None:
+        from azure.core.exceptions import ResourceExistsError
+
+        for container in (self._container, *tables):
+            with suppress(ResourceExistsError):
+                container.create_container()
+        if self._queue is not None:
             with suppress(ResourceExistsError):
                 self._queue.create_queue()
 
@@ -163,13 +167,6 @@ def blob_created(container: ContainerClient, name: str) -> str:
 
 def _is_hidden(name: str) -> bool:
     return name.startswith((".", "_"))
-
-
-def _exists(container: ContainerClient) -> None:
-    from azure.core.exceptions import ResourceExistsError
-
-    with suppress(ResourceExistsError):
-        container.create_container()
 
 
 def _containers_of_tables(place: LandingPlace) -> Iterator[str]:

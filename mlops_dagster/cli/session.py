@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,9 @@ class Session:
     @property
     def chosen(self) -> str:
         """The name of the workspace that ``open`` opens."""
-        return self.workspace or os.environ.get("MLOPS_WORKSPACE") or "local"
+        from mlops_dagster.workspace import chosen_workspace
+
+        return self.workspace or chosen_workspace()
 
     @contextmanager
     def open(self, start: Path | None = None) -> Iterator[Workspace]:

@@ -8,7 +8,6 @@ again.
 
 # No `from __future__ import annotations`: Dagster compares the op's annotations with its classes.
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from mlops_dagster.aml.timing import cron_of, is_due, zone_of
 from mlops_dagster.defs.resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError, NotFound
 from mlops_dagster.project import Project
-from mlops_dagster.workspace import connect
+from mlops_dagster.workspace import chosen_workspace, connect
 from mlops_dagster.workspace.home import find_home
 from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, ScheduleRecord
 
@@ -36,7 +35,7 @@ def workspace_schedules(project: Project) -> Iterator[dg.ScheduleDefinition]:
     None for a workspace on Azure, which carries out its own; none where the state cannot be read:
     a location loads all the same, and makes no state.
     """
-    chosen = os.environ.get("MLOPS_WORKSPACE") or "local"
+    chosen = chosen_workspace()
     if chosen != "local" or not find_home(project.folder).is_dir():
         return
     try:

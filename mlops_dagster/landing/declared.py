@@ -11,6 +11,7 @@ from mlops_dagster.landing.place import Landing, open_landing
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.values import DropRecord, Limits, Rules
 from mlops_dagster.project import LandingPlace, Project
+from mlops_dagster.workspace import chosen_workspace
 
 LANDING = "MLOPS_LANDING"
 _USUAL = "local"
@@ -18,7 +19,7 @@ _USUAL = "local"
 
 def watched_workspace() -> str:
     """The workspace whose landing is watched: ``MLOPS_LANDING``, else that in which jobs run."""
-    return os.environ.get(LANDING) or os.environ.get("MLOPS_WORKSPACE") or _USUAL
+    return os.environ.get(LANDING) or chosen_workspace()
 
 
 def declared_place(project: Project, workspace: str | None = None) -> LandingPlace:

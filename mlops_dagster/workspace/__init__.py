@@ -10,12 +10,17 @@ from typing import cast
 from mlops_dagster.errors import NotFound
 from mlops_dagster.workspace.ports import Workspace
 
-__all__ = ["Workspace", "connect"]
+__all__ = ["Workspace", "chosen_workspace", "connect"]
 
 # A new place to run: one folder beside local/, one line here, and the contract suite.
 _WORKSPACES = {
     "local": "mlops_dagster.workspace.local:LocalWorkspace",
 }
+
+
+def chosen_workspace() -> str:
+    """The name of the workspace in which jobs run: what ``MLOPS_WORKSPACE`` says, else ``local``."""
+    return os.environ.get("MLOPS_WORKSPACE") or "local"
 
 
 def connect(name: str | None = None, *, project: Path | None = None) -> Workspace:
@@ -29,7 +34,7 @@ def connect(name: str | None = None, *, project: Path | None = None) -> Workspac
     Raises:
         NotFound: there is no such workspace.
     """
-    chosen = name or os.environ.get("MLOPS_WORKSPACE") or "local"
+    chosen = name or chosen_workspace()
     if chosen not in _WORKSPACES:
         raise NotFound("workspace", chosen, known=tuple(_WORKSPACES))
     module, _, attribute = _WORKSPACES[chosen].partition(":")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
@@ -59,23 +59,18 @@ class Account:
 @contextmanager
 def unreliable_account(azurite: Azurite, *, listing: bool) -> Iterator[Account]:
     """An account behind a network that fails, for the time of the context."""
-    before = os.environ.get(CONNECTION)
-    os.environ[CONNECTION] = azurite.connection
-    try:
-        with (
-            unreliable(azurite.blob, one_in=ONE_IN) as (blob, faults),
-            unreliable(azurite.queue, one_in=ONE_IN) as (queue, more),
-            new_container(azurite) as container,
-            new_container(azurite) as tables,
-            new_queue(azurite) as events,
-        ):
-            behind = azurite.through(blob=blob, queue=queue).connection
-            name = azurite.account
-            yield Account(name, container, tables, events, listing, behind, (faults, more))
-    finally:
-        os.environ.pop(CONNECTION)
-        if before is not None:
-            os.environ[CONNECTION] = before
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        unreliable(azurite.blob, one_in=ONE_IN) as (blob, faults),
+        unreliable(azurite.queue, one_in=ONE_IN) as (queue, more),
+        new_container(azurite) as container,
+        new_container(azurite) as tables,
+        new_queue(azurite) as events,
+    ):
+        patched.setenv(CONNECTION, azurite.connection)
+        behind = azurite.through(blob=blob, queue=queue).connection
+        name = azurite.account
+        yield Account(name, container, tables, events, listing, behind, (faults, more))
 
 
 @dataclass(frozen=True, kw_only=True)

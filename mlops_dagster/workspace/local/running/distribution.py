@@ -7,15 +7,12 @@ Source: learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_dagster.errors import InvalidRequest, Unsupported
-
-_HOST = "127.0.0.1"
+from mlops_dagster.workspace.local.loopback import HOST, free_ports
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def _count(distribution: Mapping[str, Any], field: str, default: int) -> int:
 
 
 def _pytorch(per_node: int, nodes: int) -> list[Rank]:
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     world = per_node * nodes
     return [
         Rank(
@@ -77,7 +74,7 @@ def _pytorch(per_node: int, nodes: int) -> list[Rank]:
                 "NODE_RANK": str(rank // per_node),
                 "WORLD_SIZE": str(world),
                 "LOCAL_WORLD_SIZE": str(per_node),
-                "MASTER_ADDR": _HOST,
+                "MASTER_ADDR": HOST,
                 "MASTER_PORT": str(port),
             }
         )
@@ -95,7 +92,7 @@ def _mpi(per_node: int, nodes: int) -> list[Rank]:
                 "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % per_node),
                 "OMPI_COMM_WORLD_LOCAL_SIZE": str(per_node),
                 "OMPI_COMM_WORLD_NODE_RANK": str(rank % per_node),
-                "AZ_BATCH_MASTER_NODE": f"{_HOST}:0",
+                "AZ_BATCH_MASTER_NODE": f"{HOST}:0",
             }
         )
         for rank in range(world)
@@ -103,9 +100,9 @@ def _mpi(per_node: int, nodes: int) -> list[Rank]:
 
 
 def _tensorflow(workers: int, servers: int) -> list[Rank]:
-    ports = iter(_free_ports(workers + servers))
+    ports = iter(free_ports(workers + servers))
     cluster = {
-        kind: [f"{_HOST}:{next(ports)}" for _ in range(count)]
+        kind: [f"{HOST}:{next(ports)}" for _ in range(count)]
         for kind, count in (("worker", workers), ("ps", servers))
         if count
     }
@@ -125,11 +122,3 @@ def _tensorflow(workers: int, servers: int) -> list[Rank]:
         for kind, addresses in cluster.items()
         for index in range(len(addresses))
     ]
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind((_HOST, 0))
-        return [item.getsockname()[1] for item in sockets]
