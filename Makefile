@@ -11,7 +11,7 @@ ARGS =
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help demo demo-azurite ui test test-fast check format bench chaos constraints clean
+.PHONY: help demo demo-azurite ui test test-fast check format bench chaos graph constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ bench: .venv/.dev ## every benchmark, with its peers, as ratios
 
 chaos: .venv/.dev ## a thousand drops while everything that works on them is killed (a quarter of an hour)
 	$(BIN)/python benchmarks/landing_chaos.py $(ARGS)
+
+graph: .venv/.dev ## which room of the package imports which, from the ground up
+	@$(BIN)/python scripts/import_graph.py
 
 constraints: .venv/.dev ## resolve constraints.txt anew, to the newest versions that fit pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \

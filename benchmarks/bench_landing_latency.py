@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from dagster import DagsterInstance, RunsFilter
 from dagster._core.instance.ref import InstanceRef
 
-from mlops_dagster.cli.instance import SETTINGS
+from mlops_dagster.cli.dagster.instance import SETTINGS
 from mlops_dagster.workspace.local import LocalWorkspace
 from tests.defs.dropping import PROJECT, Dropping, daemon
 

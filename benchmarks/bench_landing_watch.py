@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops_dagster.cli.azurite import Azurite, running_azurite
-from mlops_dagster.cli.demo_drops import blob_created
+from mlops_dagster.cli.demo.drops import blob_created
 from mlops_dagster.landing import Limits, Rules, Selection, open_landing, tick
 from mlops_dagster.landing.sources import Source
 from mlops_dagster.landing.sources.blobs import BlobSource

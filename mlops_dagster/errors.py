@@ -9,7 +9,8 @@
     │   ├── Conflict              a name is taken by something else
     │   └── Unsupported           valid on Azure, cannot run in this workspace
     ├── JobFailed                 a job ended, and not in Completed
-    └── WorkspaceUnavailable      the workspace's state cannot be read or written
+    ├── WorkspaceUnavailable      the workspace's state cannot be read or written
+    └── StorageUnavailable        a folder or storage account cannot be read or written for now
 
 Only the command line turns these into exit statuses. Every message says what was found, where,
 and what to do about it.
@@ -128,6 +129,10 @@ class JobFailed(MlopsError):
 
 class WorkspaceUnavailable(MlopsError):
     """The workspace's state cannot be read or written (disk full, no permission, unreachable)."""
+
+
+class StorageUnavailable(MlopsError):
+    """A folder or storage account cannot be reached or read for now; trying again may help."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:

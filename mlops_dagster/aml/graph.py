@@ -8,14 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from mlops_dagster.aml.bindings import Binding, bindings, fill, sole_binding
 from mlops_dagster.aml.io import InputValue, OutputValue, literal_text
-from mlops_dagster.aml.job import (
-    DoWhile,
-    IfElse,
-    Job,
-    ParallelFor,
-    PipelineComponent,
-    Step,
-)
+from mlops_dagster.aml.job import DoWhile, IfElse, Job, ParallelFor, PipelineComponent, Step
 from mlops_dagster.errors import InvalidRequest, NotFound
 
 

@@ -11,7 +11,7 @@ from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedu
 from mlops_dagster.aml.document import overridden, read_document
 from mlops_dagster.aml.environment import Environment
 from mlops_dagster.aml.job import Component, Job
-from mlops_dagster.aml.part import Part, Reading
+from mlops_dagster.aml.node import Part, Reading
 from mlops_dagster.aml.read.assets import (
     COMPUTE_TYPES,
     read_compute_asset,

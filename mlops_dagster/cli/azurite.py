@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlops_dagster.cli.ui import served
+from mlops_dagster.cli.dagster.ui import served
 from mlops_dagster.errors import InvalidRequest, MlopsError
-from mlops_dagster.workspace.local.loopback import HOST, free_ports
+from mlops_dagster.system.loopback import HOST, free_ports
 
 VERSION = "3.37.0"
 _LEAST_NODE = 22

@@ -71,7 +71,7 @@ def _machine() -> Iterator[Finding]:
 
 
 def _state() -> Iterator[Finding]:
-    from mlops_dagster.workspace.home import find_home
+    from mlops_dagster.home import find_home
 
     home = find_home()
     there = next(folder for folder in (home, *home.parents) if folder.exists())

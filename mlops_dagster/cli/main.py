@@ -16,7 +16,10 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from mlops_dagster.cli import check, compute, data, demo, doctor, job, landing, model, schedule, ui
+from mlops_dagster.cli import check, doctor
+from mlops_dagster.cli.dagster import ui
+from mlops_dagster.cli.demo import command as demo
+from mlops_dagster.cli.nouns import compute, data, job, landing, model, schedule
 from mlops_dagster.cli.output import visible
 from mlops_dagster.cli.session import Session
 from mlops_dagster.errors import MlopsError

@@ -100,7 +100,7 @@ def raise_unless_completed(jobs: Jobs, record: JobRecord) -> None:
 
 def command_prefix(workspace: Workspace) -> str:
     """What must stand before `mlops` in the current directory to reach this workspace's state."""
-    from mlops_dagster.workspace.home import find_home
+    from mlops_dagster.home import find_home
 
     home = getattr(workspace, "home", None)
     if home is None or home == find_home():

@@ -15,10 +15,10 @@ import dagster as dg
 
 from mlops_dagster.defs import declared
 from mlops_dagster.defs.gate import Verdict, judge
+from mlops_dagster.defs.job_metadata import metric_metadata
 from mlops_dagster.defs.keys import model_key, step_key
 from mlops_dagster.defs.materializing import workspace_asset
 from mlops_dagster.defs.newest import Made, newest
-from mlops_dagster.defs.observed import metric_metadata
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.project import Model, Project
 from mlops_dagster.workspace import Workspace

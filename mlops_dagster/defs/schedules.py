@@ -20,9 +20,9 @@ from dagster import DagsterExecutionInterruptedError
 from mlops_dagster.aml.timing import cron_of, is_due, zone_of
 from mlops_dagster.defs.resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError, NotFound
+from mlops_dagster.home import find_home
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import chosen_workspace, connect
-from mlops_dagster.workspace.home import find_home
 from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, ScheduleRecord
 
 _PAUSE = 1.0  # seconds between two looks at a job

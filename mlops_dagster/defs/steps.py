@@ -14,11 +14,11 @@ from mlops_dagster.aml.graph import PipelineInput, StepOutput, step_job
 from mlops_dagster.aml.io import InputValue
 from mlops_dagster.aml.job import Step
 from mlops_dagster.defs import declared
+from mlops_dagster.defs.job_metadata import job_metadata, tracked_metadata, worked
 from mlops_dagster.defs.keys import model_key, product_key, step_key
 from mlops_dagster.defs.materializing import workspace_asset
 from mlops_dagster.defs.models import champion
 from mlops_dagster.defs.newest import Made, newest
-from mlops_dagster.defs.observed import job_metadata, tracked_metadata, worked
 from mlops_dagster.defs.running import run_job
 from mlops_dagster.project import (
     Feed,

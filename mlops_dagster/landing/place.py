@@ -8,10 +8,11 @@ from typing import Any
 
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.landing.commit import Tables
-from mlops_dagster.landing.ledger import BlobStore, FolderStore, Ledger
+from mlops_dagster.landing.ledger import Ledger
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.sources import Source
 from mlops_dagster.landing.values import Rules
+from mlops_dagster.objects import BlobStore, FolderStore
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _source(drops: str | Path, queue: str | None, selection: Selection, credenti
 
         return FolderSource(Path(drops), selection)
 
-    from mlops_dagster.landing.sources.azure import container_client, queue_client
+    from mlops_dagster.storage_account import container_client, queue_client
 
     container = container_client(str(drops), credential)
     if queue is None:
@@ -102,7 +103,7 @@ def _source(drops: str | Path, queue: str | None, selection: Selection, credenti
 
 def _reachable(tables: Tables) -> Tables:
     """The tables with what is needed to reach them; options that were given stand."""
-    from mlops_dagster.landing.sources.azure import table_options
+    from mlops_dagster.storage_account import table_options
 
     return replace(tables, options={**table_options(tables.scores), **tables.options})
 
@@ -112,7 +113,7 @@ def _store(shared: str | Path | None, credential: Any) -> BlobStore | FolderStor
         return None
     if not _is_url(shared):
         return FolderStore(Path(shared))
-    from mlops_dagster.landing.sources.azure import container_client
+    from mlops_dagster.storage_account import container_client
 
     return BlobStore(container_client(str(shared), credential))
 

@@ -64,7 +64,7 @@ def score_batch(
     Raises:
         NotFound: there is no such batch.
         InvalidRequest: the job itself is wrong; the batch stays open and can be run again.
-        Unavailable, WorkspaceUnavailable: something cannot be reached; likewise.
+        StorageUnavailable, WorkspaceUnavailable: something cannot be reached; likewise.
     """
     ledger = landing.ledger
     record = ledger.start(batch_id)

@@ -95,7 +95,7 @@ class Staged:
 def stage(batch: Batch, source: Source, acceptance: Acceptance, staging: Path) -> Staged:
     """Lay out a batch, or find it laid out.
 
-    Raises Unavailable where the source cannot be read, OSError where the disk is full.
+    Raises StorageUnavailable where the source cannot be read, OSError where the disk is full.
     """
     place = staging / batch.id
     for _ in range(_TRIES):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from mlops_dagster.errors import MlopsError
+from mlops_dagster.errors import MlopsError, StorageUnavailable
 from mlops_dagster.landing.batching import cut
 from mlops_dagster.landing.place import Landing
-from mlops_dagster.landing.sources import Unavailable
 from mlops_dagster.landing.staging import laid_out, unstage
 from mlops_dagster.landing.values import Batch, DropState, Tick, Waiting, now
 
@@ -32,7 +31,7 @@ def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
             )
             source.accept(page)
             complete = page.complete
-    except Unavailable as error:
+    except StorageUnavailable as error:
         problem = _one_line(error)
 
     def decide(waiting: Iterable[Waiting], opened: int) -> Sequence[Batch]:

@@ -7,8 +7,8 @@ from textwrap import indent
 import pytest
 
 from mlops_dagster.aml import load_job
+from mlops_dagster.aml.control_flow import unrolled
 from mlops_dagster.aml.job import PipelineComponent
-from mlops_dagster.aml.unrolled import unrolled
 from tests.aml.conftest import Write
 
 STEPS = """

@@ -13,7 +13,7 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from mlops_dagster.cli.azurite import Azurite
-from mlops_dagster.cli.demo_drops import blob_created
+from mlops_dagster.cli.demo.drops import blob_created
 from tests.defs.dropping import Dropping
 from tests.landing.azurite import new_container, new_queue, unreliable
 

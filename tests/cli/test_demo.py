@@ -13,9 +13,9 @@ from textwrap import dedent
 
 import pytest
 
-from mlops_dagster.cli.demo import Planned, plan
-from mlops_dagster.cli.demo_landing import land
-from mlops_dagster.cli.instance import find_place
+from mlops_dagster.cli.dagster.instance import find_place
+from mlops_dagster.cli.demo.command import Planned, plan
+from mlops_dagster.cli.demo.landing import land
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.project import read_project
 from tests.defs.dropping import PROJECT, Dropping

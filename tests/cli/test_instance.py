@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlops_dagster.cli.instance import find_place
+from mlops_dagster.cli.dagster.instance import find_place
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
 
 

@@ -18,13 +18,14 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from mlops_dagster.cli.azurite import Azurite
-from mlops_dagster.errors import WorkspaceUnavailable
+from mlops_dagster.errors import StorageUnavailable, WorkspaceUnavailable
 from mlops_dagster.landing import Rules, Selection, Tables, compact, differences, expire, tick
-from mlops_dagster.landing.ledger import BlobStore, Ledger
-from mlops_dagster.landing.sources import Changed, Page, Source, Unavailable
+from mlops_dagster.landing.ledger import Ledger
+from mlops_dagster.landing.sources import Changed, Page, Source
 from mlops_dagster.landing.sources.blobs import BlobSource
 from mlops_dagster.landing.sources.queue import QueueSource
 from mlops_dagster.landing.values import Batch, Drop, Entry, Waiting, now
+from mlops_dagster.objects import BlobStore
 from tests.landing.azurite import (
     container_client,
     new_container,
@@ -282,7 +283,7 @@ def test_behind_a_network_that_fails_nothing_is_lost_or_double(
             try:
                 for request in tick(place.landing).requests:
                     place.score(request.batch.id)
-            except (Unavailable, WorkspaceUnavailable):
+            except (StorageUnavailable, WorkspaceUnavailable):
                 continue
         assert differences(place.landing) == []
         assert place.keys() == expected(dict.fromkeys(names, 2))

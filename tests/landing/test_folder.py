@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mlops_dagster.errors import StorageUnavailable
 from mlops_dagster.landing import Limits, Rules, Selection, tick
-from mlops_dagster.landing.ledger import FolderStore, Ledger
-from mlops_dagster.landing.sources import Changed, Page, Unavailable
+from mlops_dagster.landing.ledger import Ledger
+from mlops_dagster.landing.sources import Changed, Page
 from mlops_dagster.landing.sources.folder import FolderSource
 from mlops_dagster.landing.values import Batch, Drop, Entry, Waiting, now
+from mlops_dagster.objects import FolderStore
 from tests.landing.place import SOON, Place, expected
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +66,7 @@ def test_a_folder_that_vanished_is_unavailable_and_loses_no_drop(place: Place) -
     (request,) = tick(place.landing).requests
     drops = place.root / "drops"
     drops.rename(place.root / "away")
-    with pytest.raises(Unavailable):
+    with pytest.raises(StorageUnavailable):
         place.score(request.batch.id)
     (place.root / "away").rename(drops)
     place.run()

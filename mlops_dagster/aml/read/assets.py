@@ -16,7 +16,7 @@ from mlops_dagster.aml.assets import (
     ModelAssetType,
 )
 from mlops_dagster.aml.environment import Environment
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.environment import describe_environment
 from mlops_dagster.aml.references import resolved
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from mlops_dagster.aml.bindings import sole_binding
 from mlops_dagster.aml.document import is_file, is_folder
 from mlops_dagster.aml.job import CommandComponent, Distribution, Limits, Resources
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.environment import read_environment
 from mlops_dagster.aml.references import is_local, resolved
 

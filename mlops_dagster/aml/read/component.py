@@ -1,29 +1,25 @@
 """Components: in files of their own, in place, or registered elsewhere.
 
-Sources: learn.microsoft.com/azure/machine-learning/reference-yaml-component-command,
-.../reference-yaml-component-pipeline, .../reference-yaml-component-spark and
-.../reference-yaml-job-parallel.
+Source: learn.microsoft.com/azure/machine-learning/reference-yaml-component-pipeline
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from mlops_dagster.aml.bindings import sole_binding
 from mlops_dagster.aml.document import is_file, shown
 from mlops_dagster.aml.job import (
     Component,
     ComponentReference,
-    ParallelComponent,
-    SparkComponent,
     UnsupportedComponent,
 )
-from mlops_dagster.aml.part import Part
-from mlops_dagster.aml.read import command, parallel, spark
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.ios import read_input_specs, read_output_specs
-from mlops_dagster.aml.read.wiring import check_command
+from mlops_dagster.aml.read.pipeline import FIELDS as PIPELINE
+from mlops_dagster.aml.read.pipeline import read_steps
+from mlops_dagster.aml.read.program import FIELDS, UNSUPPORTED, kind_of, read_common, read_leaf
 from mlops_dagster.aml.references import (
     LocalPath,
     Registered,
@@ -32,16 +28,6 @@ from mlops_dagster.aml.references import (
     resolved,
 )
 
-FIELDS = (
-    "name", "version", "display_name", "description", "tags", "properties", "type", "inputs",
-    "outputs", "is_deterministic", "intellectual_property", "latest_version",
-    "auto_delete_setting",
-)  # fmt: skip
-UNSUPPORTED = (
-    "automl", "data_transfer", "import", "finetuning", "distillation", "promptflow_parallel",
-    "flow", "fl_scatter_gather",
-)  # fmt: skip
-_KINDS = ("command", "parallel", "spark", "pipeline")
 _NAME = re.compile(r"[a-z][a-z\d_]*")
 
 
@@ -70,75 +56,9 @@ def read_component(
         "source": source,
     }
     if kind == "pipeline":
-        from mlops_dagster.aml.read.pipeline import FIELDS as PIPELINE
-        from mlops_dagster.aml.read.pipeline import read_steps
-
         part.fields((*FIELDS, *PIPELINE), closed=False)
-        return read_steps(part, common)
+        return read_steps(part, common, read_component_at)
     return read_leaf(part, kind, common, declared=True)
-
-
-def kind_of(part: Part) -> str | None:
-    """The ``type`` of a component or step, or what its fields tell where it is left out."""
-    if not part.at("type").given:
-        guesses = {"jobs": "pipeline", "task": "parallel", "entry": "spark", "trial": "sweep"}
-        return next((kind for field, kind in guesses.items() if part.has(field)), "command")
-    return part.choice("type", (*_KINDS, *UNSUPPORTED))
-
-
-def read_leaf(part: Part, kind: str, common: dict[str, Any], *, declared: bool) -> Component:
-    """A component that runs a program: a command, a parallel task or a Spark application.
-
-    Args:
-        declared: it declares its inputs; the fields of a job or step are checked elsewhere.
-    """
-    fields = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}[kind]
-    if declared:
-        part.fields((*FIELDS, *fields), closed=False)
-    found: Component
-    match kind:
-        case "parallel":
-            found = parallel.read_parallel(part, common)
-        case "spark":
-            found = spark.read_spark(part, common)
-        case _:
-            found = command.read_command(part, common)
-    if declared:
-        check_texts(part, found, declared=True)
-    return found
-
-
-def check_texts(
-    part: Part,
-    component: Component,
-    *,
-    declared: bool,
-    search_space: dict[str, Any] | None = None,
-) -> None:
-    """Note bindings in what a component runs that nothing declares."""
-    if isinstance(component, ParallelComponent):
-        parallel.check_parallel(part, component, declared=declared)
-        return
-    check_command(
-        part.at("args" if isinstance(component, SparkComponent) else "command"),
-        component.inputs,
-        component.outputs,
-        declared=declared,
-        search_space=search_space,
-    )
-
-
-def read_common(part: Part) -> dict[str, Any]:
-    """The fields that every component has, but for its inputs and outputs."""
-    return {
-        "name": part.text("name"),
-        "version": part.text("version"),
-        "display_name": part.text("display_name"),
-        "description": part.text("description") or "",
-        "tags": part.labels("tags"),
-        "properties": part.labels("properties"),
-        "is_deterministic": part.boolean("is_deterministic", default=True),
-    }
 
 
 def read_component_at(part: Part) -> Component | None:

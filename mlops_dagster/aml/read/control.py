@@ -14,7 +14,7 @@ from typing import Any
 from mlops_dagster.aml.bindings import sole_binding
 from mlops_dagster.aml.io import InputValue
 from mlops_dagster.aml.job import Component, DoWhile, IfElse, ParallelFor
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.ios import read_input
 from mlops_dagster.errors import suggest
 

@@ -11,7 +11,7 @@ from typing import Any
 from mlops_dagster.aml.bindings import sole_binding
 from mlops_dagster.aml.document import is_file, is_folder, shown
 from mlops_dagster.aml.environment import BuildContext, Environment
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.references import LocalPath, Url, parse_reference, resolved
 
 FIELDS = (

@@ -22,7 +22,7 @@ from mlops_dagster.aml.io import (
     OutputValue,
     Scalar,
 )
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.literals import coerced, fitted, type_of
 from mlops_dagster.aml.references import resolved
 

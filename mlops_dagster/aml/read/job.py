@@ -17,12 +17,13 @@ from mlops_dagster.aml.job import (
     Step,
     UnsupportedComponent,
 )
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read import command, spark, sweep
-from mlops_dagster.aml.read.component import UNSUPPORTED, read_common, read_component_at
+from mlops_dagster.aml.read.component import read_component_at
 from mlops_dagster.aml.read.ios import inferred_input, inferred_outputs, read_input, read_outputs
-from mlops_dagster.aml.read.older import with_double_braces
+from mlops_dagster.aml.read.legacy_syntax import with_double_braces
 from mlops_dagster.aml.read.pipeline import read_settings, read_steps
+from mlops_dagster.aml.read.program import UNSUPPORTED, read_common
 from mlops_dagster.aml.read.step import FIELDS, finish, read_draft, step_of
 from mlops_dagster.aml.read.wiring import Scope, check_given
 from mlops_dagster.aml.references import LocalPath, parse_reference, resolved
@@ -78,7 +79,7 @@ def _standing(part: Part, kind: str) -> Step | None:
         if isinstance(entry.data, str) and sole_binding(entry.data):
             entry.problem(f"{entry.data} has no meaning outside a pipeline.", f"Write `{name}:`.")
             return None
-    draft = read_draft(part, "", {}, {})
+    draft = read_draft(part, "", {}, {}, read_component_at)
     return None if draft is None else finish(draft, Scope())
 
 
@@ -117,7 +118,7 @@ def _described(part: Part) -> Step:
         "tags": {},
         "properties": {},
     }
-    pipeline = read_steps(part, common, loose=loose)
+    pipeline = read_steps(part, common, read_component_at, loose=loose)
     pipeline = pipeline.model_copy(
         update={"outputs": _typed_outputs(pipeline.outputs, outputs, pipeline)}
     )

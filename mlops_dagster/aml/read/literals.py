@@ -7,7 +7,7 @@ import math
 from mlops_dagster.aml.bindings import bindings
 from mlops_dagster.aml.document import shown
 from mlops_dagster.aml.io import InputSpec, InputType, Scalar
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 
 
 def type_of(value: Scalar) -> InputType:

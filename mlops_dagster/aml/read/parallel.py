@@ -12,12 +12,8 @@ from typing import Any
 from mlops_dagster.aml.bindings import bindings, sole_binding
 from mlops_dagster.aml.document import is_file, is_folder, shown
 from mlops_dagster.aml.job import ParallelComponent, ParallelTask, RetrySettings
-from mlops_dagster.aml.part import Part
-from mlops_dagster.aml.read.command import (
-    read_code,
-    read_environment_variables,
-    read_resources,
-)
+from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.read.command import read_code, read_environment_variables, read_resources
 from mlops_dagster.aml.read.environment import read_environment
 from mlops_dagster.aml.read.wiring import check_command
 from mlops_dagster.errors import suggest

@@ -12,10 +12,10 @@ from typing import Any
 from mlops_dagster.aml.document import shown
 from mlops_dagster.aml.graph import cycle, dependencies
 from mlops_dagster.aml.job import ParallelFor, PipelineComponent, PipelineSettings
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.command import read_compute
-from mlops_dagster.aml.read.older import with_own_inputs
-from mlops_dagster.aml.read.step import finish, read_draft
+from mlops_dagster.aml.read.legacy_syntax import with_own_inputs
+from mlops_dagster.aml.read.step import ComponentReader, finish, read_draft
 from mlops_dagster.aml.read.wiring import Scope
 
 FIELDS = ("jobs", "settings", "compute")
@@ -23,11 +23,16 @@ _STEP_NAME = re.compile(r"[a-z_][a-z\d_]*")
 
 
 def read_steps(
-    part: Part, common: dict[str, Any], *, loose: frozenset[str] = frozenset()
+    part: Part,
+    common: dict[str, Any],
+    read_component: ComponentReader,
+    *,
+    loose: frozenset[str] = frozenset(),
 ) -> PipelineComponent:
     """A pipeline, with the fields that every component has in ``common``.
 
     Args:
+        read_component: reads what a step names as its component.
         loose: inputs of the pipeline whose type is settled by the step that takes them.
     """
     settings = read_settings(part.at("settings"))
@@ -37,7 +42,10 @@ def read_steps(
     outputs = common["outputs"]
     written = {name: entry for name, entry in jobs.entries() if _named_well(entry, name)}
     named = with_own_inputs(written)
-    drafts = {name: read_draft(entry, name, named, outputs) for name, entry in named.items()}
+    drafts = {
+        name: read_draft(entry, name, named, outputs, read_component)
+        for name, entry in named.items()
+    }
     read = {name: draft for name, draft in drafts.items() if draft is not None}
     scope = Scope(
         inputs=common["inputs"],

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from mlops_dagster.aml.assets import Cron, Recurrence, Schedule
 from mlops_dagster.aml.document import Document, is_file, shown
 from mlops_dagster.aml.job import Job
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.ios import read_input
 from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.pipeline import read_settings

@@ -11,12 +11,8 @@ from typing import Any
 from mlops_dagster.aml.bindings import bindings
 from mlops_dagster.aml.document import is_file, is_folder, shown
 from mlops_dagster.aml.job import SparkComponent
-from mlops_dagster.aml.part import Part
-from mlops_dagster.aml.read.command import (
-    read_code,
-    read_environment_variables,
-    read_resources,
-)
+from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.read.command import read_code, read_environment_variables, read_resources
 from mlops_dagster.aml.read.environment import read_environment
 
 SETTINGS = (

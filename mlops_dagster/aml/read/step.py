@@ -5,7 +5,7 @@ Source: learn.microsoft.com/azure/machine-learning/reference-yaml-job-pipeline
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,29 +20,14 @@ from mlops_dagster.aml.job import (
     Sweep,
     UnsupportedComponent,
 )
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read import command, parallel, spark, sweep
-from mlops_dagster.aml.read.component import (
-    UNSUPPORTED,
-    check_texts,
-    read_component_at,
-    read_leaf,
-)
 from mlops_dagster.aml.read.control import KINDS as CONTROL
 from mlops_dagster.aml.read.control import read_control
 from mlops_dagster.aml.read.environment import read_environment
-from mlops_dagster.aml.read.ios import (
-    inferred_input,
-    inferred_outputs,
-    read_input,
-    read_outputs,
-)
-from mlops_dagster.aml.read.wiring import (
-    Scope,
-    check_given,
-    check_input_bindings,
-    walk_text,
-)
+from mlops_dagster.aml.read.ios import inferred_input, inferred_outputs, read_input, read_outputs
+from mlops_dagster.aml.read.program import UNSUPPORTED, check_texts, read_leaf
+from mlops_dagster.aml.read.wiring import Scope, check_given, check_input_bindings, walk_text
 from mlops_dagster.errors import suggest
 
 FIELDS = (
@@ -74,6 +59,10 @@ _OWN_BINDINGS = frozenset(
 )
 
 
+ComponentReader = Callable[[Part], Component | None]
+"""Reads a component from where it is named or written."""
+
+
 @dataclass(frozen=True)
 class Draft:
     """A step whose inputs are not read yet, for they may be outputs of steps further down.
@@ -99,13 +88,18 @@ class Draft:
 
 
 def read_draft(
-    part: Part, name: str, steps: Mapping[str, Any], outer: Mapping[str, OutputSpec]
+    part: Part,
+    name: str,
+    steps: Mapping[str, Any],
+    outer: Mapping[str, OutputSpec],
+    read_component: ComponentReader,
 ) -> Draft | None:
     """What a step runs, and its outputs.
 
     Args:
         steps: all steps of the pipeline, as written.
         outer: the outputs of the pipeline, from which a bound output takes its type.
+        read_component: reads what the step names as its component, which may be a pipeline again.
     """
     if not part.given:
         part.problem("The step is empty.", "Write `type: command` and what is to be run.")
@@ -118,18 +112,22 @@ def read_draft(
     if kind in UNSUPPORTED:
         body = UnsupportedComponent(kind=kind, body=part.mapping())
         return Draft(name, part, body, {}, declared=True)
-    return _running_draft(part, name, kind, outer) if kind is not None else None
+    return _running_draft(part, name, kind, outer, read_component) if kind is not None else None
 
 
 def _running_draft(
-    part: Part, name: str, kind: str, outer: Mapping[str, OutputSpec]
+    part: Part,
+    name: str,
+    kind: str,
+    outer: Mapping[str, OutputSpec],
+    read_component: ComponentReader,
 ) -> Draft | None:
     outputs = read_outputs(part.at("outputs"), binds=True)
     if kind == "sweep":
-        return _sweep_draft(part, name, outputs, outer)
+        return _sweep_draft(part, name, outputs, outer, read_component)
     if part.has("component"):
         part.fields((*FIELDS, *(f for fields in _LEAVES.values() for f in fields)), closed=False)
-        component = read_component_at(part.at("component"))
+        component = read_component(part.at("component"))
         if component is None:
             return None
         _check_kind(part, component)
@@ -168,7 +166,11 @@ def _common(
 
 
 def _sweep_draft(
-    part: Part, name: str, outputs: dict[str, OutputValue], outer: Mapping[str, OutputSpec]
+    part: Part,
+    name: str,
+    outputs: dict[str, OutputValue],
+    outer: Mapping[str, OutputSpec],
+    read_component: ComponentReader,
 ) -> Draft | None:
     part.fields((*FIELDS, *sweep.FIELDS), closed=False)
     found = sweep.read_sweep(part)
@@ -177,7 +179,7 @@ def _sweep_draft(
         return None
     declared = not isinstance(trial.data, dict) or trial.has("inputs") or trial.has("outputs")
     if declared:
-        component = read_component_at(trial)
+        component = read_component(trial)
         _check_trial(trial, component)
     elif trial.has("component"):
         trial.problem("A trial is a command.", "Name its file as `trial:`.")

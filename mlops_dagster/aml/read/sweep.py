@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from mlops_dagster.aml.document import shown
 from mlops_dagster.aml.job import Sweep, SweepLimits
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 
 FIELDS = (
     "trial", "sampling_algorithm", "search_space", "objective", "early_termination", "limits",

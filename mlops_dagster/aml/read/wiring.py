@@ -12,7 +12,7 @@ from typing import Any
 from mlops_dagster.aml.bindings import Binding, bindings, optional_bindings, sole_binding
 from mlops_dagster.aml.io import InputSpec, InputType, InputValue, OutputSpec
 from mlops_dagster.aml.job import Component, ComponentReference, UnsupportedComponent
-from mlops_dagster.aml.part import Part
+from mlops_dagster.aml.node import Part
 from mlops_dagster.aml.read.ios import LITERALS
 from mlops_dagster.errors import suggest
 

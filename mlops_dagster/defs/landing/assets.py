@@ -17,7 +17,7 @@ from mlops_dagster.defs import declared
 from mlops_dagster.defs.keys import op_name
 from mlops_dagster.defs.landing.checks import reconciliation
 from mlops_dagster.defs.landing.drift import drift
-from mlops_dagster.defs.landing.names import (
+from mlops_dagster.defs.landing.keys import (
     BATCH_TAG,
     DRIFT,
     GROUP,
@@ -27,14 +27,13 @@ from mlops_dagster.defs.landing.names import (
     quarantine_key,
     scores_key,
 )
+from mlops_dagster.defs.landing.metadata import quarantine_metadata, scores_metadata
 from mlops_dagster.defs.landing.pipeline import scoring, upstream_keys
-from mlops_dagster.defs.landing.shown import quarantine_metadata, scores_metadata
 from mlops_dagster.defs.resource import WorkspaceResource
 from mlops_dagster.defs.running import cancel_if_terminated
 from mlops_dagster.defs.streaming import LogFollower
-from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
+from mlops_dagster.errors import MlopsError, StorageUnavailable, WorkspaceUnavailable
 from mlops_dagster.landing import BatchOutcome, BatchState, Landing, ScoringJob, score_batch, tick
-from mlops_dagster.landing.sources import Unavailable
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import Workspace
 from mlops_dagster.workspace.ports import JobRecord
@@ -68,7 +67,7 @@ def landing_assets(project: Project) -> dg.AssetsDefinition:
                         asset_key=quarantine, metadata=quarantine_metadata(landing, done)
                     )
         except MlopsError as error:
-            if isinstance(error, (Unavailable, WorkspaceUnavailable)):
+            if isinstance(error, (StorageUnavailable, WorkspaceUnavailable)):
                 context.instance.add_run_tags(context.run.run_id, {UNREACHABLE_TAG: "yes"})
             raise dg.Failure(str(error), allow_retries=False) from None
         _fail_for(landing, outcomes)

@@ -8,13 +8,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from mlops_dagster.defs.landing.names import (
-    FRESHNESS,
-    GIVEN_UP,
-    RECONCILIATION,
-    opened,
-    scores_key,
-)
+from mlops_dagster.defs.landing.keys import FRESHNESS, GIVEN_UP, RECONCILIATION, opened, scores_key
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.landing import BatchOutcome, DropState, Landing, Status, differences, status
 from mlops_dagster.landing.values import now

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_dagster.defs.keys import model_key, step_key
-from mlops_dagster.defs.landing.names import DRIFT
+from mlops_dagster.defs.landing.keys import DRIFT
+from mlops_dagster.defs.landing.metadata import committed
 from mlops_dagster.defs.landing.pipeline import champion_model
-from mlops_dagster.defs.landing.shown import committed
 from mlops_dagster.defs.models import champion
 from mlops_dagster.defs.newest import made_as
 from mlops_dagster.errors import MlopsError

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_dagster.defs.landing.names import (
+from mlops_dagster.defs.landing.keys import (
     REPLAY_JOB,
     SCORING_JOB,
     UPKEEP_JOB,

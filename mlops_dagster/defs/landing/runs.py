@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
-from mlops_dagster.defs.landing.names import REQUEST_TAG, UNREACHABLE_TAG
+from mlops_dagster.defs.landing.keys import REQUEST_TAG, UNREACHABLE_TAG
 from mlops_dagster.landing import BatchRecord
 
 _MOST_RUNS = 1_000

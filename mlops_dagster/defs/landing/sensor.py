@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_dagster.defs.landing.checks import standing
-from mlops_dagster.defs.landing.names import opened, run_tags
+from mlops_dagster.defs.landing.keys import opened, run_tags
 from mlops_dagster.defs.landing.pipeline import missing
 from mlops_dagster.defs.landing.runs import RunsOfRequest, runs_of
 from mlops_dagster.errors import MlopsError

@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from mlops_dagster.landing.ledger.ledger import Frozen, Ledger
-from mlops_dagster.landing.ledger.objects import BlobStore, FolderStore, ObjectStore
 
-__all__ = ["BlobStore", "FolderStore", "Frozen", "Ledger", "ObjectStore"]
+__all__ = ["Frozen", "Ledger"]

@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from mlops_dagster.landing.ledger.events import apply
-from mlops_dagster.landing.ledger.objects import ObjectStore
+from mlops_dagster.objects import ObjectStore
 
 _COPY_EVERY = 500
 _TABLES = ("drops", "batches", "markers", "cursors", "journal")

@@ -20,7 +20,6 @@ from mlops_dagster.errors import Conflict, NotFound
 from mlops_dagster.landing.ledger.database import Database
 from mlops_dagster.landing.ledger.events import apply
 from mlops_dagster.landing.ledger.journal import Journal
-from mlops_dagster.landing.ledger.objects import ObjectStore
 from mlops_dagster.landing.ledger.reading import (
     all_waiting,
     batch_record,
@@ -41,6 +40,7 @@ from mlops_dagster.landing.values import (
     as_rows,
     now,
 )
+from mlops_dagster.objects import ObjectStore
 
 Event = dict[str, Any]
 _OPEN = tuple(state for state in BatchState if state.is_open)

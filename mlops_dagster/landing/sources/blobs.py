@@ -29,9 +29,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_dagster.landing.selection import Selection
-from mlops_dagster.landing.sources.azure import fetch_blob, reachable, service_time
+from mlops_dagster.landing.sources.blob_fetch import fetch_blob
 from mlops_dagster.landing.sources.port import Page
 from mlops_dagster.landing.values import Drop, now
+from mlops_dagster.storage_account import reachable, service_time
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient

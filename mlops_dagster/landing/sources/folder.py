@@ -20,6 +20,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlops_dagster.errors import StorageUnavailable
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.sources.port import (
     UNSAFE_ETAG,
@@ -27,7 +28,6 @@ from mlops_dagster.landing.sources.port import (
     Gone,
     Page,
     Refused,
-    Unavailable,
     refuse_unsafe,
     writable_name,
 )
@@ -164,8 +164,8 @@ def _drop(path: str, found: os.stat_result) -> Drop:
     return Drop(path, _etag(found), found.st_size, at)
 
 
-def _unreadable(folder: Path, error: OSError) -> Unavailable:
-    return Unavailable(
+def _unreadable(folder: Path, error: OSError) -> StorageUnavailable:
+    return StorageUnavailable(
         f"The folder {folder} cannot be read: {error.strerror}.", remedy="Check its permissions."
     )
 

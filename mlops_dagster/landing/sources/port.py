@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing.values import Drop, Reason, Refusal
 
 # Before the etag of a drop whose name cannot be written down as it is; it is always refused.
@@ -54,7 +53,7 @@ class Source(Protocol):
         """Pages from ``cursor`` on (None: from the start), no new one after ``until``.
 
         At least one page is handed out however little time is left, so that every scan gets
-        somewhere. ``until`` is on ``time.monotonic``'s clock. Raises Unavailable.
+        somewhere. ``until`` is on ``time.monotonic``'s clock. Raises StorageUnavailable.
         """
 
     def accept(self, page: Page) -> None:
@@ -63,7 +62,7 @@ class Source(Protocol):
     def fetch(self, drop: Drop, to: Path) -> None:
         """Write the drop's bytes, exactly those of its etag, to the new file ``to``.
 
-        Raises Gone, Changed, Refused or Unavailable; ``to`` may then hold a part.
+        Raises Gone, Changed, Refused or StorageUnavailable; ``to`` may then hold a part.
         """
 
 
@@ -85,10 +84,6 @@ class Refused(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.refusal = Refusal(reason, detail)
-
-
-class Unavailable(MlopsError):
-    """The place cannot be reached or read for now; trying again may help."""
 
 
 def writable_name(name: str) -> str | None:

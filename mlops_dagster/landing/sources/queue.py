@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.landing.selection import Selection
-from mlops_dagster.landing.sources.azure import fetch_blob, reachable
+from mlops_dagster.landing.sources.blob_fetch import fetch_blob
 from mlops_dagster.landing.sources.events import BlobEvent, read_events
 from mlops_dagster.landing.sources.port import UNSAFE_ETAG, Page, writable_name
 from mlops_dagster.landing.values import Drop
+from mlops_dagster.storage_account import reachable
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

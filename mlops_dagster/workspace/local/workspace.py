@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops_dagster.workspace.home import find_home
-from mlops_dagster.workspace.local.compute import LocalCompute
+from mlops_dagster.home import find_home
+from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.jobs.jobs import LocalJobs
-from mlops_dagster.workspace.local.jobs.records import origin
 from mlops_dagster.workspace.local.jobs.schedules import LocalSchedules
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.records.compute import LocalCompute
+from mlops_dagster.workspace.local.records.jobs import origin
 from mlops_dagster.workspace.local.storage.data import LocalData
 from mlops_dagster.workspace.local.storage.models import LocalModels
 from mlops_dagster.workspace.local.storage.storage import Storage

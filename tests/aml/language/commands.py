@@ -135,7 +135,7 @@ COMMAND = (
     ),
 )
 
-_ENVIRONMENTS = "tests/workspace/local/test_jobs_environments.py"
+_ENVIRONMENTS = "tests/workspace/local/running/test_environments.py"
 _HERE = "Runs in the interpreter at hand."
 
 ENVIRONMENT = (
@@ -305,6 +305,6 @@ COMPUTE = (
         "MLflow: `mlflow.log_*` and autologging in the script",
         command("command: python say.py\ncode: ./src"),
         says="Filed under the job's own name.",
-        test="tests/workspace/local/test_tracking.py::test_what_a_script_logs_is_found_from_its_job",
+        test="tests/workspace/local/tracking/test_tracking.py::test_what_a_script_logs_is_found_from_its_job",
     ),
 )

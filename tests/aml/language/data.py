@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.aml.language.row import Row, command, pipeline
 
 _CONTRACT = "tests/workspace/contract/test_jobs.py"
-_ADDRESSES = "tests/workspace/local/test_jobs_addresses.py"
+_ADDRESSES = "tests/workspace/local/jobs/test_addresses.py"
 _LINKED = "The path of the data itself, read-only; nothing is mounted."
 
 

@@ -6,8 +6,8 @@ from tests.aml.language.row import Row, pipeline
 
 _PIPELINES = "tests/workspace/contract/test_jobs_pipelines.py"
 _PARALLEL = "tests/workspace/local/parallel"
-_SAMPLING = "tests/workspace/local/sweep/test_sampling.py"
-_SWEEPS = "tests/workspace/local/sweep/test_sweeps.py"
+_SAMPLING = "tests/workspace/local/kinds/sweep/test_sampling.py"
+_SWEEPS = "tests/workspace/local/kinds/sweep/test_sweeps.py"
 _TWO = """
 first:
   command: echo made > ${{outputs.file}}
@@ -128,7 +128,7 @@ PIPELINES = (
             """
         ),
         says="Found by the name in its file.",
-        test="tests/workspace/local/test_jobs_addresses.py"
+        test="tests/workspace/local/jobs/test_addresses.py"
         "::test_a_registered_component_is_found_among_the_projects_own",
     ),
     Row(
@@ -373,7 +373,7 @@ SWEEPS = (
     ),
 )
 
-_SPARK = "tests/workspace/local/test_spark.py"
+_SPARK = "tests/workspace/local/kinds/test_spark.py"
 _APPLICATION = """
     type: spark
     code: ./src

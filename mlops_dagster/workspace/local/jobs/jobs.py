@@ -15,25 +15,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
-from mlops_dagster.workspace.local.jobs import logs, queue, records
-from mlops_dagster.workspace.local.jobs import reuse as reusing
-from mlops_dagster.workspace.local.jobs.following import follow
-from mlops_dagster.workspace.local.jobs.names import check_name, new_name, next_name
-from mlops_dagster.workspace.local.jobs.records import ACTIVE, WAITING, status_of
-from mlops_dagster.workspace.local.planning.addresses import SUBSTITUTIONS
-from mlops_dagster.workspace.local.planning.plan import Data, Value, encode
-from mlops_dagster.workspace.local.planning.snapshot import SCHEMA as SNAPSHOTS
-from mlops_dagster.workspace.local.planning.snapshot import Snapshots
-from mlops_dagster.workspace.local.running.process import MARK
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.system.processes import MARK
+from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
+from mlops_dagster.workspace.local.ground.plan import Data, Value, encode
+from mlops_dagster.workspace.local.ground.state import State
+from mlops_dagster.workspace.local.queue import queue
+from mlops_dagster.workspace.local.queue import reuse as reusing
+from mlops_dagster.workspace.local.queue.following import follow
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.records import logs
+from mlops_dagster.workspace.local.records.job_names import check_name, new_name, next_name
+from mlops_dagster.workspace.local.records.jobs import ACTIVE, WAITING, status_of
+from mlops_dagster.workspace.local.storage.snapshots import SCHEMA as SNAPSHOTS
+from mlops_dagster.workspace.local.storage.snapshots import Snapshots
 from mlops_dagster.workspace.local.storage.storage import Say, Storage
 from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, LogLine, Tracked
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.job import Job
-    from mlops_dagster.workspace.local.compute import LocalCompute
+    from mlops_dagster.workspace.local.ground.terms import Terms
     from mlops_dagster.workspace.local.planning.planner import Planned
-    from mlops_dagster.workspace.local.planning.terms import Terms
+    from mlops_dagster.workspace.local.records.compute import LocalCompute
 
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
@@ -275,8 +277,8 @@ class LocalJobs(Jobs):
         return self.get(name)
 
     def _terms(self, isolate: bool, substitutions: Path | None, say: Say) -> Terms:
-        from mlops_dagster.workspace.local.planning.substitutions import read_substitutions
-        from mlops_dagster.workspace.local.planning.terms import Terms
+        from mlops_dagster.workspace.local.ground.substitutions import read_substitutions
+        from mlops_dagster.workspace.local.ground.terms import Terms
 
         own = self._state.home / SUBSTITUTIONS
         files = [file for file in (substitutions, own if own.exists() else None) if file]

@@ -15,10 +15,7 @@ from dataclasses import replace
 
 from mlops_dagster.aml.references import DatastorePath, parse_reference
 from mlops_dagster.errors import Conflict, InvalidRequest
-from mlops_dagster.workspace.local.jobs import records
-from mlops_dagster.workspace.local.jobs.names import free_name
-from mlops_dagster.workspace.local.jobs.records import NewJob, status_of
-from mlops_dagster.workspace.local.planning.plan import (
+from mlops_dagster.workspace.local.ground.plan import (
     Group,
     Input,
     Leaf,
@@ -28,6 +25,9 @@ from mlops_dagster.workspace.local.planning.plan import (
     decode,
 )
 from mlops_dagster.workspace.local.planning.planner import Planned
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.records.job_names import free_name
+from mlops_dagster.workspace.local.records.jobs import NewJob, status_of
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobStatus
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import NotFound, Unsupported
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.ports import JobRecord, Jobs, ScheduleRecord, Schedules
 
 if TYPE_CHECKING:

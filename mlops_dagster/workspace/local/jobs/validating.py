@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops_dagster.workspace.local.planning.snapshot import Snapshots
+from mlops_dagster.workspace.local.storage.snapshots import Snapshots
 from mlops_dagster.workspace.local.storage.storage import Resolved, Storage
 
 

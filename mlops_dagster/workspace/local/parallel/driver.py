@@ -20,11 +20,11 @@ from typing import Any, TextIO
 import psutil
 
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.workspace.local.parallel.backlog import Backlog, Task
 from mlops_dagster.workspace.local.parallel.journal import Journal, Outcome
 from mlops_dagster.workspace.local.parallel.plan import Plan
 from mlops_dagster.workspace.local.parallel.process import Lifeline, Worker
 from mlops_dagster.workspace.local.parallel.reports import Reports
+from mlops_dagster.workspace.local.parallel.task_queue import Backlog, Task
 from mlops_dagster.workspace.local.parallel.thresholds import (
     StepFailed,
     check_counts,

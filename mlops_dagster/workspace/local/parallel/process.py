@@ -22,8 +22,8 @@ from typing import Any, Literal
 
 import psutil
 
-from mlops_dagster.workspace.local.parallel.backlog import Task
 from mlops_dagster.workspace.local.parallel.plan import Plan, available_cores
+from mlops_dagster.workspace.local.parallel.task_queue import Task
 from mlops_dagster.workspace.local.parallel.worker.framing import Decoder, encode
 
 _WORKER = Path(__file__).parent / "worker"

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mlops_dagster.aml.control_flow import unrolled
 from mlops_dagster.aml.job import (
     Component,
     ComponentReference,
@@ -19,17 +20,17 @@ from mlops_dagster.aml.job import (
     Step,
     UnsupportedComponent,
 )
-from mlops_dagster.aml.places import Place, component_places, places
 from mlops_dagster.aml.references import LocalPath, parse_reference
-from mlops_dagster.aml.unrolled import unrolled
+from mlops_dagster.aml.step_locations import Place, component_places, places
 from mlops_dagster.errors import Problem, Unsupported
-from mlops_dagster.workspace.local.planning.addresses import (
+from mlops_dagster.workspace.local.ground.addresses import (
     SUBSTITUTIONS,
     elsewhere,
     instead_of,
     redacted,
 )
-from mlops_dagster.workspace.local.running import kinds, spark_step
+from mlops_dagster.workspace.local.kinds import spark as spark_step
+from mlops_dagster.workspace.local.kinds import table as kinds
 from mlops_dagster.workspace.local.storage.storage import Instead
 
 _ELSEWHERE = "Run it in a workspace on Azure, or take it out."

@@ -9,31 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.aml.bindings import Binding, fill, sole_binding
+from mlops_dagster.aml.control_flow import unrolled
 from mlops_dagster.aml.io import InputSpec, InputValue, OutputValue
-from mlops_dagster.aml.job import (
-    Job,
-    PipelineComponent,
-    Step,
-    SweepLimits,
-)
+from mlops_dagster.aml.job import Job, PipelineComponent, Step, SweepLimits
 from mlops_dagster.aml.references import LocalPath, parse_reference
-from mlops_dagster.aml.unrolled import unrolled
 from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
-from mlops_dagster.workspace.local.environments.choice import choose
-from mlops_dagster.workspace.local.jobs import records
-from mlops_dagster.workspace.local.jobs.names import free_name
-from mlops_dagster.workspace.local.jobs.queue import PIPELINES, PIPELINES_AT_ONCE
-from mlops_dagster.workspace.local.jobs.records import NewJob
-from mlops_dagster.workspace.local.planning import azure_only
-from mlops_dagster.workspace.local.planning.frames import (
-    Frame,
-    bound,
-    inside,
-    lookup_in,
-    places_in,
-    seconds,
-)
-from mlops_dagster.workspace.local.planning.plan import (
+from mlops_dagster.workspace.local.ground.plan import (
     Data,
     Group,
     Input,
@@ -45,16 +26,30 @@ from mlops_dagster.workspace.local.planning.plan import (
     Trials,
     Value,
 )
-from mlops_dagster.workspace.local.planning.snapshot import Snapshots
-from mlops_dagster.workspace.local.planning.terms import Terms
-from mlops_dagster.workspace.local.running import kinds
+from mlops_dagster.workspace.local.ground.terms import Terms
+from mlops_dagster.workspace.local.kinds import table as kinds
+from mlops_dagster.workspace.local.kinds.sweep.search_space import names_given
+from mlops_dagster.workspace.local.planning import azure_only
+from mlops_dagster.workspace.local.planning.step_context import (
+    Frame,
+    bound,
+    inside,
+    lookup_in,
+    places_in,
+    seconds,
+)
+from mlops_dagster.workspace.local.queue.queue import PIPELINES, PIPELINES_AT_ONCE
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.records.job_names import free_name
+from mlops_dagster.workspace.local.records.jobs import NewJob
+from mlops_dagster.workspace.local.software.choice import choose
 from mlops_dagster.workspace.local.storage.datastores import DEFAULT_DATASTORE
+from mlops_dagster.workspace.local.storage.snapshots import Snapshots
 from mlops_dagster.workspace.local.storage.storage import Storage
-from mlops_dagster.workspace.local.sweep.search_space import names_given
 from mlops_dagster.workspace.ports import JobStatus
 
 if TYPE_CHECKING:
-    from mlops_dagster.workspace.local.compute import LocalCompute
+    from mlops_dagster.workspace.local.records.compute import LocalCompute
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _LONGEST_NAME = 255

@@ -17,12 +17,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
-from mlops_dagster.workspace.local.jobs import logs, queue, records, reuse
-from mlops_dagster.workspace.local.planning.plan import Data, Leaf, Output, Value
-from mlops_dagster.workspace.local.running import artifacts, interpreters, kinds, process
-from mlops_dagster.workspace.local.running.process import Cancellation, Ending
-from mlops_dagster.workspace.local.running.site import Site
-from mlops_dagster.workspace.local.running.task import Task, environment
+from mlops_dagster.system import processes as process
+from mlops_dagster.system.processes import Cancellation, Ending
+from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Output, Value
+from mlops_dagster.workspace.local.kinds import table as kinds
+from mlops_dagster.workspace.local.kinds.task import Task, environment
+from mlops_dagster.workspace.local.queue import queue, reuse
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.records import logs
+from mlops_dagster.workspace.local.running import interpreters
+from mlops_dagster.workspace.local.running.context import Site
+from mlops_dagster.workspace.local.storage import artifacts
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 _MODELS = ("mlflow_model", "custom_model", "triton_model")

@@ -7,25 +7,22 @@ import re
 import time
 from pathlib import Path
 
-from mlops_dagster.workspace.local.environments.build import (
-    Builder,
-    failed,
-    isolated,
-    uv_program,
-)
-from mlops_dagster.workspace.local.environments.choice import installs, installs_with_conda
-from mlops_dagster.workspace.local.environments.interpreter import (
+from mlops_dagster.system import processes as process
+from mlops_dagster.system.processes import Cancellation
+from mlops_dagster.workspace.local.ground.plan import Leaf
+from mlops_dagster.workspace.local.queue import queue
+from mlops_dagster.workspace.local.records import logs
+from mlops_dagster.workspace.local.software.build import Builder, failed, isolated, uv_program
+from mlops_dagster.workspace.local.software.choice import installs, installs_with_conda
+from mlops_dagster.workspace.local.software.interpreter import (
     Interpreter,
     at_hand,
     named,
     of_environment,
 )
-from mlops_dagster.workspace.local.environments.overlay import overlay
-from mlops_dagster.workspace.local.environments.software import Software
-from mlops_dagster.workspace.local.jobs import logs, queue
-from mlops_dagster.workspace.local.planning.plan import Leaf
-from mlops_dagster.workspace.local.running import artifacts, process
-from mlops_dagster.workspace.local.running.process import Cancellation
+from mlops_dagster.workspace.local.software.overlay import overlay
+from mlops_dagster.workspace.local.software.software import Software
+from mlops_dagster.workspace.local.storage import artifacts
 
 _SHELL_SCRIPT = re.compile(r"[\w./-]+\.sh\b")
 _LARGEST_SCRIPT = 1 << 20

@@ -11,12 +11,13 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
-from mlops_dagster.workspace.local.jobs import logs, records
-from mlops_dagster.workspace.local.jobs.records import status_of
-from mlops_dagster.workspace.local.planning.plan import Group, Leaf, Produced
-from mlops_dagster.workspace.local.running.crew import Crew, Ended
+from mlops_dagster.workspace.local.ground.plan import Group, Leaf, Produced
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.records import logs
+from mlops_dagster.workspace.local.records.jobs import status_of
+from mlops_dagster.workspace.local.running.context import Ended, Site
 from mlops_dagster.workspace.local.running.execution import end_tracked
-from mlops_dagster.workspace.local.running.site import Site
+from mlops_dagster.workspace.local.running.executor import Crew
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 _LOG_TAIL = 20

@@ -15,14 +15,15 @@ import traceback
 from pathlib import Path
 
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.workspace.local.jobs import queue, records
-from mlops_dagster.workspace.local.jobs.logs import note
-from mlops_dagster.workspace.local.planning.plan import Plan, decode
-from mlops_dagster.workspace.local.running import process
-from mlops_dagster.workspace.local.running.crew import Crew, Ended
+from mlops_dagster.system import processes as process
+from mlops_dagster.workspace.local.ground.plan import Plan, decode
+from mlops_dagster.workspace.local.ground.state import State
+from mlops_dagster.workspace.local.queue import queue
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.records.logs import note
+from mlops_dagster.workspace.local.running.context import Ended, Site
+from mlops_dagster.workspace.local.running.executor import Crew
 from mlops_dagster.workspace.local.running.pipeline import run_pipeline
-from mlops_dagster.workspace.local.running.site import Site
-from mlops_dagster.workspace.local.state import State
 from mlops_dagster.workspace.ports import JobStatus
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlops_dagster.aml.references import Url, parse_reference
 from mlops_dagster.errors import Conflict, InvalidRequest
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.storage.registry import Asset, Registry, check_name
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import Data, DataVersion

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.aml.references import DatastorePath, parse_reference
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound
-from mlops_dagster.workspace.local.storage.files import remove, writing
+from mlops_dagster.system.files import remove, writing
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -7,8 +7,8 @@ import os
 import time
 from pathlib import Path
 
-from mlops_dagster.workspace.local.state import State
-from mlops_dagster.workspace.local.storage.files import Entry, entries
+from mlops_dagster.system.files import Entry, entries
+from mlops_dagster.workspace.local.ground.state import State
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS file_digests (

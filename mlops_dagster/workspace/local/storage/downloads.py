@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from mlops_dagster.workspace.local.planning.addresses import redacted
-from mlops_dagster.workspace.local.storage.files import make_read_only, staging, writing
+from mlops_dagster.system.files import make_read_only, staging, writing
+from mlops_dagster.workspace.local.ground.addresses import redacted
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector, Request

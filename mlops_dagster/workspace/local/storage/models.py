@@ -9,18 +9,12 @@ from pathlib import Path
 import yaml
 
 from mlops_dagster.errors import Conflict, InvalidRequest
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.system.files import copy_tree, make_read_only, reading, staging, writing
+from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.storage.datastores import (
     DEFAULT_DATASTORE,
     MODELS,
     datastore_uri,
-)
-from mlops_dagster.workspace.local.storage.files import (
-    copy_tree,
-    make_read_only,
-    reading,
-    staging,
-    writing,
 )
 from mlops_dagster.workspace.local.storage.registry import Asset, Registry, check_name
 from mlops_dagster.workspace.local.storage.storage import Storage

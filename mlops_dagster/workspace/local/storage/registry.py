@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from mlops_dagster.errors import InvalidRequest, NotFound
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.ground.state import State
 
 Kind = Literal["data", "model"]
 

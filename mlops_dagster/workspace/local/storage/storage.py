@@ -19,15 +19,23 @@ from mlops_dagster.aml.references import (
     parse_reference,
 )
 from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupported, suggest
-from mlops_dagster.workspace.local.jobs import records
-from mlops_dagster.workspace.local.planning.addresses import (
+from mlops_dagster.system.files import (
+    copy_tree,
+    make_read_only,
+    reading,
+    replace_links,
+    staging,
+    writing,
+)
+from mlops_dagster.workspace.local.ground.addresses import (
     MODEL_TYPES,
     download_address,
     elsewhere,
     instead_of,
     redacted,
 )
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.ground.state import State
+from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.storage.datastores import (
     DEFAULT_DATASTORE,
     MODELS,
@@ -36,14 +44,6 @@ from mlops_dagster.workspace.local.storage.datastores import (
     datastore_uri,
 )
 from mlops_dagster.workspace.local.storage.digest import Digests
-from mlops_dagster.workspace.local.storage.files import (
-    copy_tree,
-    make_read_only,
-    reading,
-    replace_links,
-    staging,
-    writing,
-)
 from mlops_dagster.workspace.local.storage.registry import Asset, Kind, Registry
 
 Instead = Callable[[str, str | None], str]

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from mlops_dagster.workspace.local.tracking.description import Tracking
 from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, running, start
-from mlops_dagster.workspace.local.tracking.told import Tracking
 from mlops_dagster.workspace.ports import JobStatus
 
 if TYPE_CHECKING:

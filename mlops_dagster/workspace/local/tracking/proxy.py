@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlops_dagster.errors import MlopsError
+from mlops_dagster.workspace.local.tracking.description import Tracking
 from mlops_dagster.workspace.local.tracking.runs import Runs
 from mlops_dagster.workspace.local.tracking.server import start
-from mlops_dagster.workspace.local.tracking.told import Tracking
 from mlops_dagster.workspace.local.tracking.translation import (
     CREATE_RUN,
     REST,

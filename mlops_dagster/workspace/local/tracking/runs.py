@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from mlops_dagster.errors import WorkspaceUnavailable
-from mlops_dagster.workspace.local.jobs import records
-from mlops_dagster.workspace.local.state import State
+from mlops_dagster.workspace.local.ground.state import State
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.tracking.description import Tracking
 from mlops_dagster.workspace.local.tracking.server import folder_of, start
-from mlops_dagster.workspace.local.tracking.told import Tracking
 from mlops_dagster.workspace.local.tracking.translation import JOB_TAG, PARENT_TAG
 
 _SCHEMA = """

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_dagster.errors import WorkspaceUnavailable
-from mlops_dagster.workspace.local.storage.files import writing
+from mlops_dagster.system.files import writing
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
@@ -64,7 +64,7 @@ def stop(home: Path) -> None:
     """End the home's MLflow server; it is fine where it does not run."""
     from filelock import FileLock, Timeout
 
-    from mlops_dagster.workspace.local.running.process import is_alive
+    from mlops_dagster.system.processes import is_alive
 
     folder = folder_of(home)
     if not (folder / "server.lock").exists():

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mlops_dagster.workspace.local.running.process import identity, is_alive
+from mlops_dagster.system.processes import identity, is_alive
 from mlops_dagster.workspace.local.tracking.server import (
     folder_of,
     is_healthy,

@@ -1,0 +1,92 @@
+"""What every component has, and components that run a program: commands, parallel tasks, Spark.
+
+Sources: learn.microsoft.com/azure/machine-learning/reference-yaml-component-command,
+.../reference-yaml-component-spark and .../reference-yaml-job-parallel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_dagster.aml.job import (
+    Component,
+    ParallelComponent,
+    SparkComponent,
+)
+from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.read import command, parallel, spark
+from mlops_dagster.aml.read.wiring import check_command
+
+FIELDS = (
+    "name", "version", "display_name", "description", "tags", "properties", "type", "inputs",
+    "outputs", "is_deterministic", "intellectual_property", "latest_version",
+    "auto_delete_setting",
+)  # fmt: skip
+UNSUPPORTED = (
+    "automl", "data_transfer", "import", "finetuning", "distillation", "promptflow_parallel",
+    "flow", "fl_scatter_gather",
+)  # fmt: skip
+_KINDS = ("command", "parallel", "spark", "pipeline")
+
+
+def kind_of(part: Part) -> str | None:
+    """The ``type`` of a component or step, or what its fields tell where it is left out."""
+    if not part.at("type").given:
+        guesses = {"jobs": "pipeline", "task": "parallel", "entry": "spark", "trial": "sweep"}
+        return next((kind for field, kind in guesses.items() if part.has(field)), "command")
+    return part.choice("type", (*_KINDS, *UNSUPPORTED))
+
+
+def read_leaf(part: Part, kind: str, common: dict[str, Any], *, declared: bool) -> Component:
+    """A component that runs a program: a command, a parallel task or a Spark application.
+
+    Args:
+        declared: it declares its inputs; the fields of a job or step are checked elsewhere.
+    """
+    fields = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}[kind]
+    if declared:
+        part.fields((*FIELDS, *fields), closed=False)
+    found: Component
+    match kind:
+        case "parallel":
+            found = parallel.read_parallel(part, common)
+        case "spark":
+            found = spark.read_spark(part, common)
+        case _:
+            found = command.read_command(part, common)
+    if declared:
+        check_texts(part, found, declared=True)
+    return found
+
+
+def check_texts(
+    part: Part,
+    component: Component,
+    *,
+    declared: bool,
+    search_space: dict[str, Any] | None = None,
+) -> None:
+    """Note bindings in what a component runs that nothing declares."""
+    if isinstance(component, ParallelComponent):
+        parallel.check_parallel(part, component, declared=declared)
+        return
+    check_command(
+        part.at("args" if isinstance(component, SparkComponent) else "command"),
+        component.inputs,
+        component.outputs,
+        declared=declared,
+        search_space=search_space,
+    )
+
+
+def read_common(part: Part) -> dict[str, Any]:
+    """The fields that every component has, but for its inputs and outputs."""
+    return {
+        "name": part.text("name"),
+        "version": part.text("version"),
+        "display_name": part.text("display_name"),
+        "description": part.text("description") or "",
+        "tags": part.labels("tags"),
+        "properties": part.labels("properties"),
+        "is_deterministic": part.boolean("is_deterministic", default=True),
+    }

@@ -1,0 +1,1 @@
+"""Dagster's instance, its runs and its UI, as commands use them."""

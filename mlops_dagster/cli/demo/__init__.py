@@ -1,0 +1,1 @@
+"""`mlops demo`: the sample project from raw data to scored files."""

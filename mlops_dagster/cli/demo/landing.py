@@ -1,0 +1,200 @@
+"""The landing's part of `mlops demo`: files are dropped, and the real sensor has them scored."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_dagster.cli.dagster.ui import served
+from mlops_dagster.cli.demo.drops import ContainerDrops, Drops, FolderDrops
+from mlops_dagster.cli.output import duration, note, print_table, visible
+from mlops_dagster.errors import MlopsError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from mlops_dagster.cli.dagster.instance import Place
+    from mlops_dagster.landing import DropRecord, Landing
+    from mlops_dagster.project import Project
+
+_LONGEST = 900.0
+_NO_NEWS = 240.0  # seconds without any change after which something is wrong
+_LOOK = 0.5
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A drop of which not every row was scored."""
+
+    path: str
+    rows: int | None
+    scored: int
+    quarantined: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What became of the drops; a file that cannot be read counts no rows.
+
+    Attributes:
+        new: how many this demo dropped.
+        drops: how many there are, by their state.
+        differences: drops whose rows in are not the rows scored and quarantined.
+    """
+
+    seconds: float
+    new: int
+    drops: dict[str, int]
+    rows: int
+    scored: int
+    quarantined: int
+    differences: int
+    bad: Sequence[Bad]
+    table: str
+
+
+def land(place: Place, project: Project, *, emulated: bool = False) -> Landed | None:
+    """Drop the example files, and let Dagster's daemon find them and have them scored.
+
+    Returns None where the project has no landing, or no example, or the files would land in a
+    storage account that is not ``emulated``. What was scored by an earlier demo is not dropped again.
+
+    Raises MlopsError where the files cannot be dropped, or are not scored in time.
+    """
+    from mlops_dagster.landing.declared import declared_landing, declared_place
+
+    if project.landing is None or project.landing.example is None:
+        return None
+    where = declared_place(project)
+    if where.container is not None and not emulated:
+        return None
+    started = time.monotonic()
+    landing = declared_landing(project, home=place.home)
+    drops: Drops
+    if where.container is None:
+        drops = FolderDrops(place.home / where.drops)
+    else:
+        drops = ContainerDrops(where, landing.staging.parent / "example")
+    before = drops.names()
+    drops.drop(project.landing.example)
+    new = len(drops.names() - before)
+    if left := _waiting(landing, drops):
+        drops.announce(left)
+        _score(place, landing, drops)
+    return _landed(landing, new, time.monotonic() - started)
+
+
+def print_landed(landed: Landed) -> None:
+    """Print it for a person."""
+    print()
+    if not landed.new:
+        note("Every file of the example was dropped by an earlier demo, and none twice.")
+    drops = sum(landed.drops.values())
+    columns = ("drops", "scored", "quarantined", "rows in", "rows scored", "rows quarantined")
+    states = (landed.drops.get("scored", 0), landed.drops.get("quarantined", 0))
+    rows = (f"{landed.rows:,}", f"{landed.scored:,}", f"{landed.quarantined:,}")
+    print_table(columns, [(drops, *states, *rows)], empty="Nothing has landed.")
+    for bad in landed.bad:
+        why = f": {bad.reason}" if bad.reason else ""
+        counted = f"{bad.scored:,} of {bad.rows:,} rows scored" if bad.rows else "not scored"
+        print(visible(f"  {bad.path}: {counted}, {bad.quarantined:,} rows quarantined{why}"))
+    if landed.differences:
+        print(f"{landed.differences:,} drops do not add up: mlops landing status")
+    else:
+        print("Of every drop, the rows in are the rows scored and the rows quarantined.")
+    print(visible(f"The table of scores: {landed.table}  (Delta; {duration(landed.seconds)})"))
+
+
+def _waiting(landing: Landing, drops: Drops) -> set[str]:
+    """The files that have not come to an end yet."""
+    from mlops_dagster.landing import DropState
+    from mlops_dagster.landing import drops as seen
+
+    ended = {
+        record.drop.path
+        for record in seen(landing, limit=None)
+        if record.state not in (DropState.WAITING, DropState.BATCHED)
+    }
+    return {name for name in drops.names() - ended if landing.selection.counts(name)}
+
+
+def _score(place: Place, landing: Landing, drops: Drops) -> None:
+    """Run the daemon until nothing waits any more, and no run is at work."""
+    log = place.dagster_home / "daemon.log"
+    command = [sys.executable, "-W", "ignore", "-m", "dagster._daemon", "run"]
+    command += ["-w", str(place.workspace_file)]
+    note(f"Files have landed in {drops.where}; Dagster's daemon looks for them ...")
+    with log.open("wb") as file:
+        environment = place.environment()
+        with served(command, place.root, environment, log=file) as daemon:
+            _await_end(landing, drops, daemon, log)
+            _await_runs()
+
+
+def _await_end(landing: Landing, drops: Drops, daemon: subprocess.Popen[bytes], log: Path) -> None:
+    deadline, changed, before = time.monotonic() + _LONGEST, time.monotonic(), -1
+    while left := len(_waiting(landing, drops)):
+        if left != before:
+            before, changed = left, time.monotonic()
+            note(f"  {left} files wait to be scored")
+        if daemon.poll() is not None:
+            raise MlopsError(
+                f"Dagster's daemon ended with status {daemon.returncode}.",
+                remedy=f"Its log says why: {log}",
+            )
+        if time.monotonic() > min(deadline, changed + _NO_NEWS):
+            raise MlopsError(
+                f"{left} files still wait to be scored.",
+                remedy=f"See `mlops landing status`, the sensor in `mlops ui`, and {log}",
+            )
+        time.sleep(_LOOK)
+
+
+def _await_runs() -> None:
+    """The last batch is committed before its run has shown it to Dagster."""
+    from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+    going = [
+        DagsterRunStatus.QUEUED,
+        DagsterRunStatus.NOT_STARTED,
+        DagsterRunStatus.STARTING,
+        DagsterRunStatus.STARTED,
+    ]
+    deadline = time.monotonic() + 60
+    with DagsterInstance.get() as instance:
+        wanted = RunsFilter(job_name="landing_scoring", statuses=going)
+        while instance.get_runs_count(wanted) and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+
+
+def _landed(landing: Landing, new: int, seconds: float) -> Landed:
+    from mlops_dagster.landing import differences, drops, status
+
+    found = status(landing)
+    return Landed(
+        seconds=seconds,
+        new=new,
+        drops={state.value: count for state, count in found.drops.items()},
+        rows=found.rows,
+        scored=found.scored,
+        quarantined=found.quarantined,
+        differences=len(differences(landing)),
+        bad=[_bad(each) for each in drops(landing, limit=None) if _is_bad(each)],
+        table=landing.tables.scores,
+    )
+
+
+def _is_bad(record: DropRecord) -> bool:
+    outcome = record.outcome
+    return outcome is not None and (outcome.rows is None or outcome.quarantined > 0)
+
+
+def _bad(record: DropRecord) -> Bad:
+    outcome = record.outcome
+    assert outcome is not None  # noqa: S101 - only an ended drop is bad
+    return Bad(record.drop.path, outcome.rows, outcome.scored, outcome.quarantined, outcome.reason)

@@ -1,0 +1,41 @@
+"""Keys, tags and names of a landing, and the landing itself."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from mlops_dagster.home import find_home
+from mlops_dagster.landing import BatchRecord, Landing
+from mlops_dagster.landing.declared import declared_landing
+from mlops_dagster.project import Project
+
+SCORING_JOB, REPLAY_JOB, UPKEEP_JOB = "landing_scoring", "landing_replay", "landing_upkeep"
+GROUP = "landing"
+
+# Tags of a run: the manifest that it scores, and the attempt at it.
+BATCH_TAG = "landing/batch"
+REQUEST_TAG = "landing/request"
+# Of a run that failed because something could not be reached; it says nothing about the batch.
+UNREACHABLE_TAG = "landing/unreachable"
+
+RECONCILIATION, DRIFT, FRESHNESS, GIVEN_UP = "reconciliation", "drift", "freshness", "given_up"
+
+
+def scores_key(project: Project) -> dg.AssetKey:
+    """``project/landing/scores``."""
+    return dg.AssetKey([project.name, GROUP, "scores"])
+
+
+def quarantine_key(project: Project) -> dg.AssetKey:
+    """``project/landing/quarantine``."""
+    return dg.AssetKey([project.name, GROUP, "quarantine"])
+
+
+def run_tags(record: BatchRecord) -> dict[str, str]:
+    """The tags that tie a run to a batch."""
+    return {BATCH_TAG: record.batch.id, REQUEST_TAG: record.request}
+
+
+def opened(project: Project) -> Landing:
+    """The landing, in the state folder of the project. Raises as ``open_landing`` does."""
+    return declared_landing(project, home=find_home(project.folder))

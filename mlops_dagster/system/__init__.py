@@ -1,0 +1,1 @@
+"""This machine: files, processes and ports, for every room."""

@@ -1,0 +1,1 @@
+"""What every floor above stands on: the state, a job as a plan, addresses and substitutions."""

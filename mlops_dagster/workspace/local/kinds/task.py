@@ -1,0 +1,117 @@
+"""A leaf of a plan while it is carried out: its folder, its inputs as paths, its variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Value, literal_text
+from mlops_dagster.workspace.local.records import logs
+from mlops_dagster.workspace.local.software.interpreter import Interpreter, at_hand
+
+if TYPE_CHECKING:
+    from mlops_dagster.aml.bindings import Binding
+
+# What belongs to whoever submitted the job and not to the job.
+_NOT_PASSED_ON = ("AZUREML_", "AZURE_ML_", "DAGSTER_", "MLFLOW_", "MLOPS_", "PYTEST_")
+_NOT_PASSED_ON_NAMES = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONSAFEPATH", "_"})
+
+
+@dataclass(frozen=True)
+class Task:
+    """A leaf under way.
+
+    Attributes:
+        inputs: concrete by now; an optional one that is not given is absent.
+        paths: where the data inputs can be read, by name.
+        outputs: where each output is to be written, by name.
+        working: the current directory of its processes, which holds the code.
+        environment: all variables that its processes get.
+        interpreter: the Python that they find.
+    """
+
+    home: Path
+    leaf: Leaf
+    inputs: Mapping[str, Value | Data]
+    paths: Mapping[str, Path]
+    outputs: Mapping[str, Path]
+    working: Path
+    environment: Mapping[str, str]
+    interpreter: Interpreter = field(default_factory=at_hand)
+
+    @property
+    def logs(self) -> Path:
+        """The job's own folder of logs."""
+        return self.home / "jobs" / self.leaf.job / "logs"
+
+    def note(self, text: str) -> None:
+        """Say something in the job's log."""
+        logs.note(self.home, self.leaf.job, text)
+
+    def text_of(self, binding: Binding) -> str | None:
+        """What a binding stands for: a path, a literal; None for an input that is not given."""
+        name = binding.names[0] if binding.names else ""
+        if binding.root in ("inputs", "search_space"):
+            value = self.inputs.get(name)
+            if isinstance(value, Value):
+                return literal_text(value.value)
+            return str(self.paths[name]) if value is not None else None
+        if binding.root == "outputs":
+            return str(self.outputs[name]) if name in self.outputs else None
+        return self.leaf.job if binding.root == "name" else binding.text
+
+
+def environment(
+    leaf: Leaf,
+    *,
+    root: str,
+    experiment: str,
+    tracking: Mapping[str, str],
+    inputs: Mapping[str, Value | Data],
+    paths: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    working: Path,
+    interpreter: Interpreter,
+    home: Path,
+) -> dict[str, str]:
+    """The variables of a job's processes: the submitter's, Azure ML's, and last the job's own.
+
+    Args:
+        tracking: those by which its scripts find MLflow.
+
+    Sources: learn.microsoft.com/azure/machine-learning/how-to-read-write-data-v2 for inputs and
+    outputs, .../how-to-use-mlflow-cli-runs for tracking; the rest as scripts find it in a job.
+    """
+    passed_on = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_NOT_PASSED_ON) and name not in _NOT_PASSED_ON_NAMES
+    }
+    given = {
+        f"AZURE_ML_INPUT_{name}": literal_text(value.value)
+        if isinstance(value, Value)
+        else str(paths[name])
+        for name, value in inputs.items()
+    }
+    return {
+        **interpreter.within(passed_on),
+        "PYTHONUNBUFFERED": "1",
+        "MLOPS_HOME": str(home),
+        "AZUREML_RUN_ID": leaf.job,
+        "AZUREML_ROOT_RUN_ID": root,
+        "AZUREML_EXPERIMENT_NAME": experiment,
+        "AZUREML_EXPERIMENT_ID": experiment,
+        "AZUREML_ARM_SUBSCRIPTION": "local",
+        "AZUREML_ARM_RESOURCEGROUP": "local",
+        "AZUREML_ARM_WORKSPACE_NAME": "local",
+        "AZUREML_ARM_PROJECT_NAME": experiment,
+        "AZUREML_NODE_COUNT": str(leaf.nodes),
+        "AZUREML_CR_EXECUTION_WORKING_DIR_PATH": str(working),
+        **tracking,
+        **given,
+        **{f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in outputs.items()},
+        **leaf.environment_variables,
+    }

@@ -1,0 +1,1 @@
+"""Which job runs next, which completed job stands in for another, and following one."""

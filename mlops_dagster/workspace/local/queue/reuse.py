@@ -1,0 +1,87 @@
+"""Reuse: a step that was run before, on the same inputs, stands in for the one to come.
+
+Source: a step is reused where it is deterministic and its code, inputs, parameters and environment
+are what they were (learn.microsoft.com/azure/machine-learning/reference-yaml-component-command,
+``is_deterministic``; .../reference-yaml-job-pipeline, ``force_rerun``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Value
+from mlops_dagster.workspace.local.storage.storage import Storage
+from mlops_dagster.workspace.ports import JobStatus, OutputRecord
+
+Done = tuple[str, Sequence[OutputRecord]]
+"""A completed job and its outputs."""
+
+
+def fingerprint(leaf: Leaf, inputs: Mapping[str, Value | Data], storage: Storage) -> str:
+    """Digest of all that a leaf's outputs depend on."""
+    whole = {
+        "kind": leaf.kind,
+        "body": leaf.body,
+        "code": leaf.code,
+        "runtime": {**asdict(leaf.runtime), "notes": ()},
+        "environment_variables": leaf.environment_variables,
+        "inputs": {name: _identity(value, storage) for name, value in inputs.items()},
+        "outputs": {
+            name: [output.type, output.uri if output.chosen else "", output.name, output.version]
+            for name, output in leaf.outputs.items()
+        },
+    }
+    text = json.dumps(whole, sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def find(connection: sqlite3.Connection, found: str, storage: Storage) -> Done | None:
+    """The newest completed job of a fingerprint whose outputs are all there, and these."""
+    rows = connection.execute(
+        "SELECT name FROM jobs WHERE fingerprint = ? AND status = ? AND reused_from IS NULL"
+        " ORDER BY sequence DESC LIMIT 20",
+        (found, JobStatus.COMPLETED),
+    ).fetchall()
+    return next((done for row in rows if (done := of(connection, row["name"], storage))), None)
+
+
+def of(connection: sqlite3.Connection, job: str, storage: Storage) -> Done | None:
+    """A completed job with its outputs, where they are all there."""
+    outputs = [
+        OutputRecord(item["name"], item["type"], item["uri"], item["asset"])
+        for item in connection.execute("SELECT * FROM job_outputs WHERE job = ?", (job,))
+    ]
+    return (job, outputs) if all(_is_there(output, storage) for output in outputs) else None
+
+
+def remember(connection: sqlite3.Connection, job: str, found: str) -> None:
+    """Keep a job's fingerprint, by which later ones find it."""
+    connection.execute("UPDATE jobs SET fingerprint = ? WHERE name = ?", (found, job))
+
+
+def _identity(value: Value | Data, storage: Storage) -> list[object]:
+    if isinstance(value, Value):
+        return ["value", value.value]
+    return [value.type, value.version or storage.digest(storage.path_of(value.uri))]
+
+
+def _is_there(output: OutputRecord, storage: Storage) -> bool:
+    try:
+        return storage.path_of(output.uri).exists()
+    except MlopsError:
+        return False
+
+
+def said(job: str) -> str:
+    """The line for the log of a job that another one stands in for."""
+    return f"Not run: {job} was the same, with the same inputs, and its outputs are taken over."
+
+
+def said_of_resumed(job: str) -> str:
+    """The line for the log of a step that completed in the pipeline that its own resumes."""
+    return f"Not run: {job} completed in the pipeline that this one resumes; its outputs are taken over."

@@ -1,0 +1,1 @@
+"""What is kept of jobs and compute targets: rows, logs and names."""

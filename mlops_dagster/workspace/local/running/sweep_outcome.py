@@ -1,0 +1,58 @@
+"""What a sweep leaves: the best trial's outputs as its own, or why there is no best trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlops_dagster.system.files import copy_tree, remove
+from mlops_dagster.workspace.local.ground.plan import Leaf
+from mlops_dagster.workspace.local.kinds.sweep.search import Search
+from mlops_dagster.workspace.local.kinds.sweep.trials import Standing
+from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.running.execution import register
+from mlops_dagster.workspace.ports import JobStatus, OutputRecord
+
+if TYPE_CHECKING:
+    from mlops_dagster.workspace.local.running.context import Site
+
+
+def publish(site: Site, leaf: Leaf, best: Standing) -> list[OutputRecord]:
+    """Make the best trial's outputs the sweep's own; the files of both are one on the disk."""
+    if not leaf.outputs:
+        return []
+    records.move(site.state, leaf.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING])
+    with site.state.read() as connection:
+        found = {name: records.output(connection, best.job, name) for name in leaf.outputs}
+    for name, output in leaf.outputs.items():
+        source = found[name]
+        assert source is not None  # noqa: S101 - the best has completed, with every output
+        place = site.storage.stage(output.uri, output.type, leaf.job)
+        remove(place)
+        copy_tree(site.storage.path_of(source.uri), place, link=True)
+        site.storage.publish(place, output.uri)
+    return [
+        OutputRecord(name, output.type, output.uri, register(site, leaf, output))
+        for name, output in leaf.outputs.items()
+    ]
+
+
+def nothing_found(site: Site, search: Search, trials: Sequence[Standing]) -> str:
+    """Why a sweep that came to its end has no best trial."""
+    failed = [each for each in trials if each.status is JobStatus.FAILED]
+    if failed and len(failed) == len(trials):
+        return f"All {len(trials)} trials failed; {failed[0].job}: {failed[0].error}"
+    if not any(each.counts for each in trials):
+        return f"None of its {len(trials)} trials ran to its end."
+    said = f" {len(failed)} of them failed." if failed else ""
+    if any(each.counts and each.logged for each in trials):
+        return f"None of its {len(trials)} trials both completed and brought the metric.{said}"
+    from mlops_dagster.workspace.local.tracking import read_tracked
+
+    names = sorted(read_tracked(site.home, [each.job for each in trials]).metrics)
+    logged = f"they logged {', '.join(names)}" if names else "they logged no metric at all"
+    return (
+        f"None of its {len(trials)} trials brought the primary metric"
+        f" {search.primary_metric!r}: {logged}.{said} Log it in the trial:"
+        f" mlflow.log_metric({search.primary_metric!r}, VALUE)."
+    )

@@ -1,0 +1,37 @@
+"""What a job leaves behind: its ``./outputs`` and ``./logs`` are kept, the rest is cleared away."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mlops_dagster.workspace.local.records.jobs import artifacts_uri
+from mlops_dagster.workspace.local.storage.storage import Storage
+
+
+def working_folder(home: Path, job: str) -> Path:
+    """The current directory of a job's processes."""
+    return home / "jobs" / job / "work"
+
+
+def python_folder(home: Path, job: str) -> Path:
+    """Where what is made for one job's Python lies: what its command installs, for one."""
+    return home / "jobs" / job / "python"
+
+
+def keep(home: Path, storage: Storage, job: str) -> None:
+    """Move what the command wrote to ``./outputs`` and ``./logs`` to where it stays."""
+    place = storage.path_of(artifacts_uri(job))
+    for name in ("outputs", "logs"):
+        folder = working_folder(home, job) / name
+        if folder.is_dir() and not folder.is_symlink() and any(folder.iterdir()):
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(place / name, ignore_errors=True)
+            folder.rename(place / name)
+
+
+def clear(home: Path, storage: Storage, job: str) -> None:
+    """Remove the copy of the code, its own Python, and what was staged and not published."""
+    storage.discard(job)
+    shutil.rmtree(working_folder(home, job), ignore_errors=True)
+    shutil.rmtree(python_folder(home, job), ignore_errors=True)

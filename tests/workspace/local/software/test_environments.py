@@ -1,0 +1,165 @@
+"""What an environment asks for, what is missing, and the environments that uv builds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlops_dagster.aml.environment import Environment
+from mlops_dagster.errors import MlopsError, Unsupported
+from mlops_dagster.workspace.local.software import (
+    Software,
+    at_hand,
+    isolated,
+    missing,
+    overlay,
+    software_of,
+)
+from mlops_dagster.workspace.local.software.choice import installs
+from mlops_dagster.workspace.local.software.interpreter import of_environment
+from mlops_dagster.workspace.local.software.software import requirements_in
+
+
+@pytest.mark.parametrize(
+    ("dependency", "requirement"),
+    [
+        ("numpy", "numpy"),
+        ("numpy=1.26", "numpy==1.26.*"),
+        ("numpy==1.26.4", "numpy==1.26.4"),
+        ("numpy=1.26.4=py311h_0", "numpy==1.26.4"),
+        ("numpy>=1.26,<2", "numpy>=1.26,<2"),
+        ("conda-forge::pandas=2.2", "pandas==2.2.*"),
+        ("pytorch=2.4", "torch==2.4.*"),
+        ("matplotlib-base", "matplotlib"),
+    ],
+)
+def test_a_conda_dependency_is_said_in_the_words_of_pip(dependency: str, requirement: str) -> None:
+    environment = Environment(conda={"dependencies": [dependency]})
+    assert software_of(environment).requirements == (requirement,)
+
+
+def test_python_and_what_belongs_to_it_is_not_a_requirement() -> None:
+    conda = {"dependencies": ["python=3.10.4", "pip=23", "setuptools", "openssl"]}
+    assert software_of(Environment(conda=conda)) == Software(python="3.10.4")
+
+
+def test_a_conda_file_without_a_python_version_takes_any() -> None:
+    assert software_of(Environment(conda={"dependencies": ["numpy"]})).python is None
+
+
+def test_requirement_files_named_in_the_pip_section_are_read(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six==1.17.0  # a comment\n\nattrs\n")
+    conda = {"dependencies": [{"pip": ["-r requirements.txt", "rich"]}]}
+    environment = Environment(conda=conda, conda_file=tmp_path / "conda.yml")
+    assert software_of(environment).requirements == ("six==1.17.0", "attrs", "rich")
+
+
+def test_paths_in_a_file_of_requirements_start_from_it(tmp_path: Path) -> None:
+    for name in ("lib/pyproject.toml", "wheels/a.whl", "pins.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "more.txt").write_text("rich\n")
+    file = tmp_path / "requirements.txt"
+    file.write_text(
+        "-r more.txt\n-e ./lib\n./wheels/a.whl\n-c pins.txt\n--find-links=wheels\nsix\n"
+        "https://host/wheels/b.whl\n./none\n"
+    )
+    assert requirements_in(file) == (
+        "rich",
+        f"-e {tmp_path}/lib",
+        f"{tmp_path}/wheels/a.whl",
+        f"-c {tmp_path}/pins.txt",
+        f"--find-links={tmp_path}/wheels",
+        "six",
+        "https://host/wheels/b.whl",
+        "./none",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "does"),
+    [
+        ("pip install x", True),
+        ("cd a && pip3 install -r r.txt", True),
+        ("python -m pip -q install x", True),
+        ("uv pip install x", True),
+        ("/usr/bin/pip install x", True),
+        ("conda install -y x", True),
+        ("pip list", False),
+        ("python pipinstall.py", False),
+        ("echo pip; install -d x", False),
+    ],
+)
+def test_a_command_that_installs_packages_is_known(command: str, does: bool) -> None:
+    assert installs(command) is does
+
+
+def test_the_submitters_python_does_not_show_through_in_another_one(tmp_path: Path) -> None:
+    own = Path(sys.executable).parent
+    variables = {
+        "PATH": f"{own}:/opt/venv/bin:/usr/bin",
+        "VIRTUAL_ENV": "/opt/venv",
+        "PYTHONPATH": "/mine",
+        "HOME": "/home/me",
+    }
+    found = of_environment(tmp_path / "bin" / "python").within(variables)
+    assert found == {"PATH": f"{tmp_path}/bin:/usr/bin", "HOME": "/home/me"}
+    assert at_hand().within(variables) == {**variables, "PATH": f"{own}:{variables['PATH']}"}
+
+
+def test_what_the_interpreter_at_hand_lacks_is_named() -> None:
+    software = Software(requirements=("pytest", "pytest<1", "not-there>=2", "--pre", "./wheel"))
+    assert missing(software) == ["pytest<1", "not-there>=2"]
+
+
+def test_an_isolated_environment_has_what_was_asked_for_and_is_built_once(
+    index: Path, tmp_path: Path
+) -> None:
+    software = Software(requirements=("greeting==1.0",))
+    interpreter = isolated(software, tmp_path / "home")
+    for wheel in index.iterdir():
+        wheel.unlink()
+    assert isolated(software, tmp_path / "home") == interpreter
+    assert _version(interpreter, "greeting") == "1.0"
+
+
+def test_a_package_that_cannot_be_had_is_told_and_leaves_nothing_half_built(
+    index: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MlopsError, match="nowhere-to-be-found"):
+        isolated(Software(requirements=("nowhere-to-be-found",)), tmp_path / "home")
+    assert [path.suffix for path in (tmp_path / "home" / "environments").iterdir()] == [".lock"]
+
+
+def test_a_package_that_only_conda_has_is_named(tmp_path: Path) -> None:
+    environment = Environment(conda={"dependencies": ["r-base=4.3", "cudatoolkit"]})
+    with pytest.raises(Unsupported, match="r-base, cudatoolkit"):
+        isolated(software_of(environment), tmp_path)
+
+
+@pytest.mark.usefixtures("index")
+def test_what_a_command_installs_in_its_overlay_changes_nothing_underneath(tmp_path: Path) -> None:
+    below = isolated(Software(requirements=("greeting==1.0",)), tmp_path / "home")
+    above = overlay(of_environment(below), tmp_path / "overlay").python
+    assert _version(above, "greeting") == "1.0"
+    subprocess.run(
+        ["bash", "-c", "pip install --quiet greeting==2.0"],
+        check=True,
+        env={"PATH": f"{above.parent}:/usr/bin:/bin", "PIP_NO_INDEX": "1", **_links(tmp_path)},
+    )
+    assert _version(above, "greeting") == "2.0"
+    assert _version(below, "greeting") == "1.0"
+
+
+def _links(tmp_path: Path) -> dict[str, str]:
+    return {"PIP_FIND_LINKS": str(tmp_path / "wheels"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def _version(interpreter: Path, package: str) -> str:
+    code = f"import {package}; print({package}.VERSION)"
+    ran = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=True)
+    assert interpreter != Path(sys.executable)
+    return ran.stdout.strip()
