@@ -1,7 +1,7 @@
 """Checks the documents: relative links and anchors resolve, `make` and `mlops` commands exist.
 
 Every mistake is printed as ``file:line: what is wrong``; the exit status is 1 where there is one.
-Looked at are README.md, CHANGELOG.md and every page below docs/ and projects/.
+Looked at are the pages beside README.md and every page below docs/ and projects/.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WORD = re.compile(r"^[a-z][a-z0-9_|-]*$")
 
 def main() -> int:
     """Check every document; 1 where one has a mistake."""
-    documents = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+    documents = sorted(ROOT.glob("*.md"))
     for folder in ("docs", "projects"):
         documents += sorted((ROOT / folder).rglob("*.md"))
     mistakes = [mistake for document in documents for mistake in mistakes_in(document)]
