@@ -31,12 +31,14 @@ test: .venv/.dev ## all tests
 test-fast: .venv/.dev ## the tests that take a moment each
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not slow' $(ARGS)
 
-check: .venv/.dev ## lint, format, types, and the links and commands of the docs
+check: .venv/.dev ## lint, format, types, workflows, and the links and commands of the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/check_docs.py
 	$(BIN)/python scripts/language_page.py --check
+	$(BIN)/actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 format: .venv/.dev ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .

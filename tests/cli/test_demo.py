@@ -19,6 +19,7 @@ from mlops_dagster.cli.demo.landing import land
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.project import read_project
 from tests.defs.dropping import PROJECT, Dropping
+from tests.workspace.conftest import at_rest
 
 from .conftest import Mlops, program_path
 
@@ -247,7 +248,7 @@ def test_files_land_in_an_emulated_storage_account(
     dev = program("--workspace", "dev", "landing", "status", *project).json()
     assert dev["source"] == "queue:https://numbers.queue.core.windows.net/landed"
     assert dev["drops"] == landed["drops"]
-    logs = [*mlops_home.rglob("*.log"), *dropping.dagster_home.rglob("*.log")]
+    logs = [*at_rest(mlops_home).rglob("*.log"), *dropping.dagster_home.rglob("*.log")]
     assert not [log for log in logs if "AccountKey=" in log.read_text(errors="replace")]
 
 

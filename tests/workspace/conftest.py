@@ -15,6 +15,7 @@ import yaml
 from mlops_dagster.aml import Job, load_job
 from mlops_dagster.workspace import Workspace, connect
 from mlops_dagster.workspace.local import LocalWorkspace
+from mlops_dagster.workspace.local.queue import queue
 
 WriteJob = Callable[..., Job]
 
@@ -57,6 +58,14 @@ def until(condition: Callable[[], object], *, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"
         time.sleep(0.02)
+
+
+def at_rest(home: Path) -> Path:
+    """A home in which no runner works any more: one whose job has ended still clears up."""
+    locks = (home / "jobs").glob("*/runner.lock")
+    names = [lock.parent.name for lock in locks]
+    until(lambda: not any(queue.is_held(home, name) for name in names))
+    return home
 
 
 def runs(pid: int) -> bool:

@@ -13,7 +13,7 @@ from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.local.ground.addresses import download_address
 from mlops_dagster.workspace.local.records.logs import without_notes
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
-from tests.workspace.conftest import WriteJob, nothing_is_left_of
+from tests.workspace.conftest import WriteJob, at_rest, nothing_is_left_of
 from tests.workspace.local.conftest import Site
 
 T5 = "azureml://registries/azureml/models/t5-small/versions/4"
@@ -79,7 +79,7 @@ def test_a_download_is_one_file_on_the_disk(
 ) -> None:
     site.files["/big"] = (b"x" * 100, '"1"')
     run(local, job, reading(f"{site.url}/big"))
-    copies = {path.stat().st_ino for path in mlops_home.rglob("big") if path.is_file()}
+    copies = {path.stat().st_ino for path in at_rest(mlops_home).rglob("big") if path.is_file()}
     assert len(copies) == 1
 
 

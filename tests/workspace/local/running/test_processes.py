@@ -12,7 +12,7 @@ import pytest
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
-from tests.workspace.conftest import WriteJob
+from tests.workspace.conftest import WriteJob, at_rest
 
 
 def run(local: LocalWorkspace, job: WriteJob, text: str) -> JobRecord:
@@ -72,7 +72,7 @@ def test_the_submitters_variables_are_not_kept(
     local.close()
     with_values = [
         path
-        for path in local.home.rglob("*")
+        for path in at_rest(local.home).rglob("*")
         if path.is_file() and path.name != "state.db-wal" and b"hunter2" in path.read_bytes()
     ]
     assert [path for path in with_values if path.name != "state.db"] == []
