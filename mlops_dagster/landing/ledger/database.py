@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from mlops_dagster.errors import WorkspaceUnavailable
+from mlops_dagster.system.sqlite import available, open_database, transaction
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS drops (
@@ -59,10 +59,6 @@ class Database:
         with self._available():
             file.parent.mkdir(parents=True, exist_ok=True)
             with self._connection() as connection:
-                # Changing the mode of a fresh file takes the whole file: ask first.
-                mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-                if mode != "wal":
-                    connection.execute("PRAGMA journal_mode=WAL").fetchone()
                 connection.executescript(_TABLES)
 
     @contextmanager
@@ -74,32 +70,15 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that no other writer can interleave; an exception takes it back."""
-        with self._available(), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._file, timeout=60, isolation_level=None)
-        try:
-            connection.row_factory = sqlite3.Row
-            # A batch that was written down must outlast a power cut: its run may have begun.
-            connection.execute("PRAGMA synchronous=FULL")
+        with self._available(), self._connection() as connection, transaction(connection):
             yield connection
-        finally:
-            connection.close()
 
-    @contextmanager
-    def _available(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise WorkspaceUnavailable(
-                f"The ledger {self._file} cannot be used: {error}.",
-                remedy="Check its permissions and the free space.",
-            ) from error
+    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
+        # A batch that was written down must outlast a power cut: its run may have begun.
+        return closing(open_database(self._file, synchronous="FULL"))
+
+    def _available(self) -> AbstractContextManager[None]:
+        return available(
+            f"The ledger {self._file} cannot be used",
+            remedy="Check its permissions and the free space.",
+        )

@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from mlops_dagster.errors import WorkspaceUnavailable
+from mlops_dagster.system.sqlite import available, open_database, transaction
 
 
 class State:
@@ -43,14 +42,14 @@ class State:
             self._database = home / "state.db"
             # The jobs' environments pass through it, so that it is its owner's alone.
             self._database.touch(mode=0o600)
-            self._held: _Held | None = None
+            self._open_connection: _OpenConnection | None = None
             with self._connect():
                 pass
-        _OPEN.add(self)
+        _STATES.add(self)
 
     def close(self) -> None:
         """Give back what this object holds; it can still be used."""
-        self._held = None
+        self._open_connection = None
 
     def create(self, schema: str) -> None:
         """Run ``CREATE ... IF NOT EXISTS`` statements."""
@@ -66,71 +65,42 @@ class State:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that no other writer can interleave; an exception takes it back."""
-        with self._available(), self._connect() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+        with self._available(), self._connect() as connection, transaction(connection):
+            yield connection
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        if self._held is None:
-            self._held = _Held(self._database)
-        connection = _open(self._database)
-        try:
+        if self._open_connection is None:
+            self._open_connection = _OpenConnection(self._database)
+        with closing(_opened(self._database)) as connection:
             yield connection
-        finally:
-            connection.close()
 
-    @contextmanager
-    def _available(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:
-            raise WorkspaceUnavailable(
-                f"The workspace's state in {self.home} cannot be used: {error}.",
-                remedy="Check its permissions and the free space, or point MLOPS_HOME elsewhere.",
-            ) from error
+    def _available(self) -> AbstractContextManager[None]:
+        return available(
+            f"The workspace's state in {self.home} cannot be used",
+            remedy="Check its permissions and the free space, or point MLOPS_HOME elsewhere.",
+        )
 
 
-class _Held:
-    """A connection that is only open: while one is, closing another costs no checkpoint."""
+class _OpenConnection:
+    """A connection that is only kept open: while one is, closing another costs no checkpoint."""
 
     def __init__(self, database: Path) -> None:
-        weakref.finalize(self, _open(database).close)
+        weakref.finalize(self, _opened(database).close)
 
 
-_OPEN: weakref.WeakSet[State] = weakref.WeakSet()
+def _opened(database: Path) -> sqlite3.Connection:
+    return open_database(database, synchronous="NORMAL")
 
 
-def _let_go() -> None:
+_STATES: weakref.WeakSet[State] = weakref.WeakSet()
+
+
+def _close_all() -> None:
     """SQLite's connections must not be carried over a fork (sqlite.org/howtocorrupt.html)."""
-    for state in list(_OPEN):
+    for state in list(_STATES):
         state.close()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_let_go)
-
-
-def _open(database: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        database, timeout=60, isolation_level=None, check_same_thread=False
-    )
-    connection.row_factory = sqlite3.Row
-    # The mode stays in the file; SQLite does not wait for others while it is changed the first time.
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                connection.close()
-                raise
-            time.sleep(0.01)
-    connection.execute("PRAGMA synchronous=NORMAL")
-    return connection
+    os.register_at_fork(before=_close_all)

@@ -16,12 +16,13 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
+from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.system.sqlite import available, open_database, open_existing
 from mlops_dagster.workspace.local.parallel.batches import MiniBatch
 
 DEFAULT_FILE_NAME = "parallel_run_step.txt"
@@ -77,7 +78,8 @@ class Journal:
         self._rows = state / "rows"
         with _available(state):
             self._rows.mkdir(parents=True, exist_ok=True)
-            self._database = _open(state / "progress.db")
+            # What a power cut takes is run again; a killed process loses nothing.
+            self._database = open_database(state / "progress.db", synchronous="OFF")
             self._database.executescript(_SCHEMA)
             known = self._database.execute("SELECT count(*) FROM mini_batch").fetchone()[0]
         self._state = state
@@ -204,20 +206,12 @@ class _Readers:
             os.close(descriptor)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=30, isolation_level=None)
-    # What a crash of the machine loses is run again; a crash of the process loses nothing.
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=OFF")
-    return database
-
-
 def _former(state: Path) -> sqlite3.Connection:
     path = state / "progress.db"
     if not path.is_file():
         raise InvalidRequest(f"resume_from: {state} holds no progress of a parallel step.")
     with _available(state):
-        return sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        return open_existing(path, read_only=True)
 
 
 def _has_rows(rows: Path, outcome: Outcome) -> bool:
@@ -227,12 +221,8 @@ def _has_rows(rows: Path, outcome: Outcome) -> bool:
     return path.is_file() and path.stat().st_size >= outcome.start + outcome.length
 
 
-@contextmanager
-def _available(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise WorkspaceUnavailable(
-            f"The progress of the parallel step cannot be kept in {folder}: {error}.",
-            remedy="Check its permissions and the free space.",
-        ) from error
+def _available(folder: Path) -> AbstractContextManager[None]:
+    return available(
+        f"The progress of the parallel step cannot be kept in {folder}",
+        remedy="Check its permissions and the free space.",
+    )

@@ -12,12 +12,13 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_dagster.errors import NotFound, WorkspaceUnavailable
+from mlops_dagster.errors import NotFound
+from mlops_dagster.system.sqlite import available, open_existing
 from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, read_status
 from mlops_dagster.workspace.ports import MetricPoint, Tracked
 
@@ -45,17 +46,14 @@ def read_tracked(home: Path, jobs: Sequence[str]) -> Tracked:
     tags: dict[str, str] = {}
     points: dict[str, list[MetricPoint]] = {}
     artifacts: dict[str, None] = {}
-    try:
-        with closing(_opened(database)) as connection:
-            for run in _kept(connection, runs):
-                params = {**_pairs(connection, "params", run.run_id), **params}
-                tags = {**_pairs(connection, "tags", run.run_id), **tags}
-                for name, point in _points(connection, run.run_id):
-                    points.setdefault(name, []).append(point)
-                for prefix, folder in _folders(connection, home, run.run_id):
-                    artifacts.update(dict.fromkeys(_files(folder, prefix)))
-    except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
+    with _opened(database) as connection:
+        for run in _kept(connection, runs):
+            params = {**_pairs(connection, "params", run.run_id), **params}
+            tags = {**_pairs(connection, "tags", run.run_id), **tags}
+            for name, point in _points(connection, run.run_id):
+                points.setdefault(name, []).append(point)
+            for prefix, folder in _folders(connection, home, run.run_id):
+                artifacts.update(dict.fromkeys(_files(folder, prefix)))
     port = read_status(home).get("port")
     place = f"/#/experiments/{runs[0].experiment_id}/runs/{runs[0].run_id}"
     return Tracked(
@@ -91,14 +89,11 @@ def artifacts_of(home: Path, jobs: Sequence[str]) -> dict[str, Path]:
     if not database.exists() or not (runs := Runs(home).of(jobs)):
         return {}
     found: dict[str, Path] = {}
-    try:
-        with closing(_opened(database)) as connection:
-            for run in _kept(connection, runs):
-                for prefix, folder in _folders(connection, home, run.run_id):
-                    for name in _files(folder, prefix):
-                        found.setdefault(name, folder / name.removeprefix(prefix))
-    except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
+    with _opened(database) as connection:
+        for run in _kept(connection, runs):
+            for prefix, folder in _folders(connection, home, run.run_id):
+                for name in _files(folder, prefix):
+                    found.setdefault(name, folder / name.removeprefix(prefix))
     return found
 
 
@@ -118,22 +113,23 @@ def values_of(home: Path, jobs: Sequence[str], metric: str) -> dict[str, list[fl
         "SELECT value FROM metrics WHERE key = ? AND NOT is_nan AND run_uuid IN"
         " (SELECT value FROM json_each(?)) ORDER BY timestamp, step, rowid"
     )
-    try:
-        with closing(_opened(database)) as connection:
-            for job in jobs:
-                ids = json.dumps([run.run_id for run in runs.of([job])])
-                rows = connection.execute(query, (metric, ids))
-                found[job] = [_real(row["value"]) for row in rows]
-    except sqlite3.Error as error:
-        raise _unreadable(database, error) from error
+    with _opened(database) as connection:
+        for job in jobs:
+            ids = json.dumps([run.run_id for run in runs.of([job])])
+            rows = connection.execute(query, (metric, ids))
+            found[job] = [_real(row["value"]) for row in rows]
     return found
 
 
-def _opened(database: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    readable = available(
+        f"MLflow's store {database} cannot be read",
+        remedy="Check its permissions, and that MLflow's version is one that this package names.",
+    )
     # Not read-only: SQLite may have to take back what a killed server left half-written.
-    connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=30)
-    connection.row_factory = sqlite3.Row
-    return connection
+    with readable, closing(open_existing(database, read_only=False)) as connection:
+        yield connection
 
 
 def _kept(connection: sqlite3.Connection, runs: Sequence[Run]) -> list[Run]:
@@ -187,10 +183,3 @@ def _files(folder: Path, prefix: str) -> list[str]:
         for path, _, names in os.walk(folder)
         for name in names
     ]
-
-
-def _unreadable(database: Path, error: Exception) -> WorkspaceUnavailable:
-    return WorkspaceUnavailable(
-        f"MLflow's store {database} cannot be read: {error}.",
-        remedy="Check its permissions, and that MLflow's version is one that this package names.",
-    )
