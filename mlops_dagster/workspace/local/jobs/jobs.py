@@ -214,10 +214,6 @@ class LocalJobs(Jobs):
             if status_of(row) in WAITING and (row["root"] == name or row["type"] != "pipeline"):
                 message = "It was canceled before it started."
                 records.end(connection, name, JobStatus.CANCELED, error=message)
-                for member in connection.execute(
-                    "SELECT name FROM jobs WHERE root = ?", (name,)
-                ).fetchall():
-                    records.end(connection, member["name"], JobStatus.CANCELED, error=message)
             else:
                 records.moved(connection, name, JobStatus.CANCEL_REQUESTED, only_from=ACTIVE)
                 connection.execute("UPDATE jobs SET cancel = 1 WHERE name = ?", (name,))

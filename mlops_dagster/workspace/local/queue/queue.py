@@ -24,7 +24,7 @@ from mlops_dagster.errors import WorkspaceUnavailable
 from mlops_dagster.system import processes as process
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
-from mlops_dagster.workspace.local.records.jobs import ACTIVE, WAITING
+from mlops_dagster.workspace.local.records.jobs import ACTIVE
 from mlops_dagster.workspace.local.records.logs import tail
 from mlops_dagster.workspace.ports import JobStatus
 
@@ -226,12 +226,6 @@ def _bury(state: State, root: str) -> None:
         with state.write() as connection:
             for row in active:
                 _end_lost(connection, state.home, row)
-            found = records.find(connection, root)
-            if found is not None and records.status_of(found).is_terminal:
-                message = "It was not run, because the runner of its pipeline was lost."
-                for row in rows:
-                    if records.status_of(row) in WAITING:
-                        records.end(connection, row["name"], JobStatus.CANCELED, error=message)
     finally:
         os.close(lock)
 

@@ -243,7 +243,10 @@ def end(
     reused_from: str | None = None,
     outputs: Iterable[OutputRecord] = (),
 ) -> bool:
-    """Bring a job into a terminal state, once; whoever comes second changes nothing."""
+    """Bring a job into a terminal state, once; whoever comes second changes nothing.
+
+    What still waits in a submitted job that has ended is canceled with it.
+    """
     ended = moved(
         connection,
         name,
@@ -259,6 +262,18 @@ def end(
             "INSERT OR REPLACE INTO job_outputs (job, name, type, uri, asset)"
             " VALUES (?, ?, ?, ?, ?)",
             [(name, item.name, item.type, item.uri, item.asset) for item in outputs],
+        )
+        waiting = (
+            JobStatus.CANCELED,
+            time.time(),
+            "It was not run, because its pipeline ended.",
+            name,
+            *WAITING,
+        )
+        connection.execute(
+            "UPDATE jobs SET status = ?, ended_at = ?, error = ?"  # noqa: S608 - marks only
+            f" WHERE root = ? AND status IN ({_marks(WAITING)})",
+            waiting,
         )
     if ended and reused_from is not None:
         _take_over_best(connection, name, reused_from)

@@ -30,6 +30,7 @@ class Crew:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._cancellations: dict[str, Cancellation] = {}
         self._waiting: dict[str, tuple[Leaf, Ended]] = {}
         self._canceled: set[str] = set()
@@ -76,6 +77,7 @@ class Crew:
             finally:
                 with self._lock:
                     del self._cancellations[leaf.job]
+                    self._idle.notify_all()
                 ended.put(leaf.job)
                 self._woken.set()
 
@@ -98,6 +100,12 @@ class Crew:
             with self._site.state.write() as connection:
                 records.end(connection, job, JobStatus.CANCELED, error=reason)
         self._begin_granted()
+
+    def cancel_all(self, reason: str) -> None:
+        """End whatever runs or waits, and wait until nothing runs any more."""
+        self.cancel({leaf.job for leaf in self._site.plan.leaves}, reason)
+        with self._idle:
+            self._idle.wait_for(lambda: not self._cancellations)
 
     def interrupt(self) -> None:
         """The runner is to end: so does everything that it runs."""

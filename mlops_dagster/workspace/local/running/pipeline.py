@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
+from mlops_dagster.errors import WorkspaceUnavailable
 from mlops_dagster.workspace.local.ground.plan import Group, Leaf, Produced
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.records import logs
@@ -75,6 +76,10 @@ class _Pipeline:
             row = records.find(connection, job)
         assert row is not None  # noqa: S101 - rows of jobs are never removed
         self._status[job] = status_of(row)
+        if not self._status[job].is_terminal:
+            raise WorkspaceUnavailable(
+                f"The end of step {self._leaves[job].path} was not recorded."
+            )
         if self._status[job] is JobStatus.FAILED:
             self._failed.append(job)
             if not self._site.plan.continue_on_failure:

@@ -60,27 +60,22 @@ def _work(site: Site, crew: Crew, plan: Plan) -> None:
             ended.get()
     except Exception as error:  # noqa: BLE001 - a job always ends, and its record says why
         traceback.print_exc()
-        message = (
-            str(error) if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
-        )
-        site.end(plan.root, JobStatus.FAILED, error=f"The workspace failed to run it: {message}")
+        _abandon(site, crew, error)
     finally:
         crew.wake()
 
 
 def _abandon(site: Site, crew: Crew, error: Exception) -> None:
-    """End a job that this process can no longer look after, with its steps."""
-    crew.interrupt()
+    """End a pipeline whose own bookkeeping failed, after all of its steps."""
+    reason = "Its pipeline failed."
+    crew.cancel_all(reason)
     what = error.message if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
     root = site.plan.root
+    with site.state.read() as connection:
+        rows = connection.execute("SELECT name FROM jobs WHERE root = ?", (root,)).fetchall()
+    for job in {row["name"] for row in rows} - {root}:
+        site.end(job, JobStatus.CANCELED, error=reason)
     site.end(root, JobStatus.FAILED, error=f"The workspace failed to run it: {what}")
-    message = "It was not run, because its pipeline ended."
-    with site.state.write() as connection:
-        waiting = connection.execute(
-            "SELECT name FROM jobs WHERE root = ? AND status IN (?, ?)", (root, *records.WAITING)
-        ).fetchall()
-        for row in waiting:
-            records.end(connection, row["name"], JobStatus.CANCELED, error=message)
 
 
 def _begin_pipeline(site: Site, root: str) -> None:

@@ -142,6 +142,80 @@ def test_a_pipeline_whose_runner_was_killed_has_failed_with_its_steps(
     assert not runs(int((tmp_path / "pid").read_text()))
 
 
+def test_a_pipeline_whose_bookkeeping_fails_leaves_no_step_behind(
+    local: LocalWorkspace, job: WriteJob, tmp_path: Path
+) -> None:
+    (tmp_path / "inner.yml").write_text(
+        "type: pipeline\njobs:\n  short:\n    type: command\n    environment: azureml:any@latest\n"
+        f"    command: until [ -e {tmp_path}/go ]; do sleep 0.05; done\n"
+    )
+    text = f"""
+        type: pipeline
+        jobs:
+          inner: {{type: pipeline, component: inner.yml}}
+          long:
+            command: echo $$ > {tmp_path}/pid; sleep 1000
+            outputs: {{o: {{type: uri_folder}}}}
+          later:
+            command: ls ${{{{inputs.i}}}}
+            inputs: {{i: "${{{{parent.jobs.long.outputs.o}}}}"}}
+    """
+    local.jobs.submit(job(text), name="victim")
+    until(lambda: local.jobs.get("victim_long").status is JobStatus.RUNNING)
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    with sqlite3.connect(local.home / "state.db") as connection:
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON jobs"
+            " WHEN NEW.name = 'victim_inner' AND NEW.status = 'Completed'"
+            " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    connection.close()
+    (tmp_path / "go").touch()
+    assert [line for line in local.jobs.stream("victim_later") if line.job != "victim_later"] == []
+    record = local.jobs.wait("victim", timeout=30)
+    assert record.status is JobStatus.FAILED
+    assert "no room" in (record.error or "")
+    steps = {step.step: step.status for step in local.jobs.list(parent="victim")}
+    assert steps == dict.fromkeys(("inner", "long", "later"), JobStatus.CANCELED)
+    assert not runs(int((tmp_path / "pid").read_text()))
+
+
+def test_a_step_whose_end_cannot_be_recorded_fails_its_pipeline(
+    local: LocalWorkspace, job: WriteJob, tmp_path: Path
+) -> None:
+    text = f"""
+        type: pipeline
+        jobs:
+          short: {{command: "until [ -e {tmp_path}/go ]; do sleep 0.05; done"}}
+          long: {{command: sleep 1000}}
+    """
+    local.jobs.submit(job(text), name="victim")
+    until(lambda: local.jobs.get("victim_long").status is JobStatus.RUNNING)
+    with sqlite3.connect(local.home / "state.db") as connection:
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON jobs"
+            " WHEN NEW.name = 'victim_short' AND NEW.status = 'Completed'"
+            " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    connection.close()
+    (tmp_path / "go").touch()
+    record = local.jobs.wait("victim", timeout=30)
+    assert record.status is JobStatus.FAILED
+    assert "The end of step short was not recorded" in (record.error or "")
+    assert {step.status for step in local.jobs.list(parent="victim")} == {JobStatus.CANCELED}
+
+
+def test_the_steps_of_a_pipeline_that_has_no_runner_are_ended_with_it(
+    local: LocalWorkspace, job: WriteJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    record = run(local, job, "{type: pipeline, jobs: {only: {command: 'true'}}}")
+    assert record.status is JobStatus.FAILED
+    (step,) = local.jobs.list(parent=record.name)
+    assert step.status is JobStatus.CANCELED
+    assert step.error == "It was not run, because its pipeline ended."
+
+
 def test_a_runner_that_cannot_begin_is_tried_again_and_then_given_up(
     local: LocalWorkspace, job: WriteJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
