@@ -118,7 +118,7 @@ def test_a_parallel_steps_program_stands_apart(graph: grimp.ImportGraph) -> None
         for imported in graph.find_modules_directly_imported_by(module):
             if imported.startswith(f"{PACKAGE}.") and f"{LOCAL}.parallel." not in imported:
                 assert (
-                    imported in {f"{PACKAGE}.errors", f"{PACKAGE}.aml.values"}
+                    imported in {f"{PACKAGE}.errors", f"{PACKAGE}.aml.base"}
                     or room_of(imported) == "system"
                 ), f"{where(graph, module, imported)}: it runs where the rest is not loaded"
 

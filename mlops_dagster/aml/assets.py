@@ -9,12 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.base import Value
+from mlops_dagster.aml.inputs_outputs import DataType, InputValue, ModelType
 from mlops_dagster.aml.job import Job, PipelineSettings
-from mlops_dagster.aml.values import Value
-
-DataAssetType = Literal["uri_file", "uri_folder", "mltable"]
-ModelAssetType = Literal["custom_model", "mlflow_model", "triton_model"]
 
 
 class DataAsset(Value):
@@ -27,7 +24,7 @@ class DataAsset(Value):
 
     name: str
     version: str | None = None
-    type: DataAssetType = "uri_folder"
+    type: DataType = "uri_folder"
     path: str
     description: str = ""
     tags: dict[str, str | None] = {}
@@ -40,7 +37,7 @@ class ModelAsset(Value):
 
     name: str
     version: str | None = None
-    type: ModelAssetType = "custom_model"
+    type: ModelType = "custom_model"
     path: str
     description: str = ""
     stage: str | None = None

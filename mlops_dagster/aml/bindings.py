@@ -51,13 +51,13 @@ Lookup = Callable[[Binding], str | None]
 
 def bindings(text: str) -> list[Binding]:
     """Every binding in ``text``, in order."""
-    return [_binding(match) for match in _BINDING.finditer(text)]
+    return [_parse_binding(match) for match in _BINDING.finditer(text)]
 
 
 def sole_binding(text: object) -> Binding | None:
     """The binding that is the whole of ``text``; None where there is none, or more than it."""
     match = _BINDING.fullmatch(text.strip()) if isinstance(text, str) else None
-    return _binding(match) if match else None
+    return _parse_binding(match) if match else None
 
 
 def optional_bindings(text: str) -> set[Binding]:
@@ -70,7 +70,7 @@ def fill(text: str, lookup: Lookup) -> str:
 
     A ``$[[...]]`` group is kept, without its brackets, where everything in it has a value.
     """
-    return "".join(part if isinstance(part, str) else part[0] for part in _parts(text, lookup))
+    return "".join(part if isinstance(part, str) else part[0] for part in _split(text, lookup))
 
 
 def render(text: str, lookup: Lookup) -> str:
@@ -82,32 +82,32 @@ def render(text: str, lookup: Lookup) -> str:
     Raises InvalidRequest where a value cannot be put safely into the place that the command has
     for it (inside arithmetic, or nested backquotes) and is no plain word.
     """
-    return insert_quoted(list(_parts(text, lookup)))
+    return insert_quoted(list(_split(text, lookup)))
 
 
-def _parts(text: str, lookup: Lookup) -> Iterator[str | tuple[str]]:
+def _split(text: str, lookup: Lookup) -> Iterator[str | tuple[str]]:
     """Text as it is, and values as tuples of one; dropped groups left out."""
     end = 0
     for group in _GROUP.finditer(text):
-        yield from _filled(text[end : group.start()], lookup)
+        yield from _fill_parts(text[end : group.start()], lookup)
         if all(lookup(binding) is not None for binding in bindings(group[1])):
-            yield from _filled(group[1], lookup)
+            yield from _fill_parts(group[1], lookup)
         end = group.end()
-    yield from _filled(text[end:], lookup)
+    yield from _fill_parts(text[end:], lookup)
 
 
-def _filled(text: str, lookup: Lookup) -> Iterator[str | tuple[str]]:
+def _fill_parts(text: str, lookup: Lookup) -> Iterator[str | tuple[str]]:
     end = 0
     for match in _BINDING.finditer(text):
         yield text[end : match.start()]
-        value = lookup(_binding(match))
+        value = lookup(_parse_binding(match))
         if value is not None:
             yield (value,)
         end = match.end()
     yield text[end:]
 
 
-def _binding(match: re.Match[str]) -> Binding:
+def _parse_binding(match: re.Match[str]) -> Binding:
     inner = match[1]
     if step := _STEP.fullmatch(inner):
         return Binding("parent.jobs", tuple(name for name in step.groups() if name), match[0])

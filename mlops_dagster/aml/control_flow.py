@@ -10,46 +10,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlops_dagster.aml.bindings import bindings, sole_binding
-from mlops_dagster.aml.io import InputValue, Scalar
+from mlops_dagster.aml.inputs_outputs import InputValue, Scalar
 from mlops_dagster.aml.job import IfElse, Job, ParallelFor, PipelineComponent, Step
 
 Literals = Mapping[str, Scalar]
 
 
-def unrolled(job: Job) -> Job:
+def expand_control_flow(job: Job) -> Job:
     """The job with such control flow written out, in nested pipelines too."""
-    return job.model_copy(update={"step": _step(job.step, {})})
+    return job.model_copy(update={"step": _expand_step(job.step, {})})
 
 
-def _step(step: Step, outer: Literals) -> Step:
+def _expand_step(step: Step, outer: Literals) -> Step:
     component = step.component
     if not isinstance(component, PipelineComponent):
         return step
     literals = {
         name: value
         for name, spec in component.inputs.items()
-        if (value := _literal(step.inputs.get(name), spec.default, outer)) is not None
+        if (value := _literal_value(step.inputs.get(name), spec.default, outer)) is not None
     }
-    inner = component.model_copy(update={"jobs": _steps(component, literals)})
+    inner = component.model_copy(update={"jobs": _expand_steps(component, literals)})
     return step.model_copy(update={"component": inner})
 
 
-def _steps(pipeline: PipelineComponent, literals: Literals) -> dict[str, Step]:
-    bound = set(_bound(pipeline))
+def _expand_steps(pipeline: PipelineComponent, literals: Literals) -> dict[str, Step]:
+    bound = set(_steps_read_by_others(pipeline))
     done: set[str] = set()
     left_out: set[str] = set()
     loops: dict[str, dict[str, dict[str, InputValue]]] = {}
     for key, step in pipeline.jobs.items():
         match step.component:
-            case IfElse() as node if (answer := _answer(node, literals)) is not None:
+            case IfElse() as node if (answer := _condition_value(node, literals)) is not None:
                 out = set(node.false_block if answer else node.true_block)
                 if not out & bound:
                     done.add(key)
                     left_out |= out
             case ParallelFor(items=items, body=body) if not isinstance(items, str):
-                if not {key, body} & bound and not _writes_for_the_pipeline(pipeline.jobs[body]):
+                if not {key, body} & bound and not _has_explicit_output(pipeline.jobs[body]):
                     done.add(key)
-                    loops[body] = _named(items)
+                    loops[body] = _items_by_name(items)
             case _:
                 pass
     found: dict[str, Step] = {}
@@ -57,13 +57,13 @@ def _steps(pipeline: PipelineComponent, literals: Literals) -> dict[str, Step]:
         if key in loops:
             for name, item in loops[key].items():
                 given = {"name": f"{key}_{name}", "inputs": {**step.inputs, **item}}
-                found[f"{key}_{name}"] = _step(step.model_copy(update=given), literals)
+                found[f"{key}_{name}"] = _expand_step(step.model_copy(update=given), literals)
         elif key not in done | left_out:
-            found[key] = _step(step, literals)
+            found[key] = _expand_step(step, literals)
     return found
 
 
-def _named(
+def _items_by_name(
     items: Mapping[str, dict[str, InputValue]] | tuple[dict[str, InputValue], ...],
 ) -> dict[str, dict[str, InputValue]]:
     if isinstance(items, tuple):
@@ -71,7 +71,7 @@ def _named(
     return dict(items)
 
 
-def _answer(node: IfElse, literals: Literals) -> bool | None:
+def _condition_value(node: IfElse, literals: Literals) -> bool | None:
     """What a condition comes to; None where only a run can tell."""
     if isinstance(node.condition, bool):
         return node.condition
@@ -82,7 +82,9 @@ def _answer(node: IfElse, literals: Literals) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _literal(given: InputValue | None, default: Scalar | None, outer: Literals) -> Scalar | None:
+def _literal_value(
+    given: InputValue | None, default: Scalar | None, outer: Literals
+) -> Scalar | None:
     value = given.value if given is not None else default
     binding = sole_binding(value)
     if binding is None:
@@ -90,7 +92,7 @@ def _literal(given: InputValue | None, default: Scalar | None, outer: Literals) 
     return outer.get(binding.names[0]) if binding.root == "parent.inputs" else None
 
 
-def _bound(pipeline: PipelineComponent) -> Iterator[str]:
+def _steps_read_by_others(pipeline: PipelineComponent) -> Iterator[str]:
     """The steps that others read from."""
     for step in pipeline.jobs.values():
         for value in step.inputs.values():
@@ -99,6 +101,6 @@ def _bound(pipeline: PipelineComponent) -> Iterator[str]:
                     yield binding.names[0]
 
 
-def _writes_for_the_pipeline(step: Step) -> bool:
+def _has_explicit_output(step: Step) -> bool:
     """Whether an output has a place of its own, which several runs would write to."""
     return any(value.path is not None for value in step.outputs.values())

@@ -49,7 +49,7 @@ class Document:
 
     def problem(self, loc: Loc, message: str, remedy: str = "") -> Problem:
         """A mistake at ``loc`` of this file."""
-        return Problem(self.path, self.line(loc), _dotted(loc), message, remedy)
+        return Problem(self.path, self.line(loc), _dotted_path(loc), message, remedy)
 
 
 def read_document(path: Path) -> Document:
@@ -73,7 +73,7 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         message = f"The file cannot be read: {error.strerror}."
         raise InvalidDocument([Problem(path, 0, "", message)]) from None
-    root, data = _parsed(path, text)
+    root, data = _parse(path, text)
     lines: dict[Loc, int] = {}
     repeated: list[Problem] = []
     if root is not None:
@@ -81,13 +81,13 @@ def read_document(path: Path) -> Document:
     if repeated:
         raise InvalidDocument(repeated)
     if not isinstance(data, dict):
-        found = "empty" if data is None else f"a {_kind(data)}"
+        found = "empty" if data is None else f"a {_type_name(data)}"
         message = f"The file is {found}; a mapping of fields is expected."
         raise InvalidDocument([Problem(path, 1, "", message)])
     return Document(path, data, lines)
 
 
-def validated(model: type[Model], document: Document, data: Any, loc: Loc = ()) -> Model:
+def parse_model(model: type[Model], document: Document, data: Any, loc: Loc = ()) -> Model:
     """Make ``model`` of the part of the document at ``loc``; all its mistakes are told at once.
 
     Raises InvalidDocument.
@@ -110,13 +110,13 @@ def is_folder(path: Path | str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  # as above
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value for a message: its Python text, cut short."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def overridden(document: Document, overrides: Mapping[str, Any]) -> Document:
+def with_overrides(document: Document, overrides: Mapping[str, Any]) -> Document:
     """The document with fields replaced, as ``--set a.b.c=value`` asks.
 
     A literal below ``inputs`` gives way to a mapping, so that ``inputs.x.path`` can be set. Raises
@@ -175,7 +175,7 @@ def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: Error
     if kind in ("value_error", "assertion_error"):
         return document.problem(where, detail["msg"].partition(", ")[2] or detail["msg"])
     message = detail["msg"].replace("Input should be", "expected")
-    return document.problem(where, f"Found {shown(found)}; {message}.")
+    return document.problem(where, f"Found {short_repr(found)}; {message}.")
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
@@ -211,11 +211,11 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _parsed(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
     """The node tree, which knows lines, and the data that it stands for."""
     loader = None
     try:
-        _refuse_monsters(path, text)
+        _refuse_deep_nesting(path, text)
         loader = _Loader(text)
         root = loader.get_single_node()
         return root, None if root is None else loader.construct_document(root)
@@ -229,7 +229,7 @@ def _parsed(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
             loader.dispose()
 
 
-def _refuse_monsters(path: Path, text: str) -> None:
+def _refuse_deep_nesting(path: Path, text: str) -> None:
     """Refuse what would end the interpreter: libyaml composes nested nodes by recursion in C."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
@@ -253,11 +253,13 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Pr
         if id(node) in around:
             message = "An alias here stands for something that it is itself a part of."
             raise InvalidDocument(
-                [Problem(path, lines[loc], _dotted(loc), message, "Write it out.")]
+                [Problem(path, lines[loc], _dotted_path(loc), message, "Write it out.")]
             )
         if len(lines) > _MAX_PARTS:
             message = f"With its aliases written out this has more than {_MAX_PARTS:,} parts."
-            raise InvalidDocument([Problem(path, line, _dotted(loc), message, "Split the file.")])
+            raise InvalidDocument(
+                [Problem(path, line, _dotted_path(loc), message, "Split the file.")]
+            )
         if isinstance(node, yaml.MappingNode):
             for key, value in _own_first(node):
                 inner = (*loc, str(key.value))
@@ -267,7 +269,7 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Pr
                     message = f"The key {key.value!r} stands here a second time."
                     remedy = f"It first stands on line {lines[inner]}; keep one of them."
                     at = key.start_mark.line + 1
-                    repeated.append(Problem(path, at, _dotted(inner), message, remedy))
+                    repeated.append(Problem(path, at, _dotted_path(inner), message, remedy))
                     continue
                 lines[inner] = key.start_mark.line + 1
                 waiting.append((value, inner, (*around, id(node))))
@@ -288,7 +290,7 @@ def _is_own(key: yaml.Node, node: yaml.MappingNode) -> bool:
     return bool(begin.index <= key.start_mark.index < end.index)
 
 
-def _dotted(loc: Loc) -> str:
+def _dotted_path(loc: Loc) -> str:
     return ".".join(map(str, loc))
 
 
@@ -299,7 +301,7 @@ def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
     return Problem(path, line, "", f"This is not valid YAML: {said}.", "Check quotes and indents.")
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return {list: "list", str: "text", int: "number", float: "number", bool: "boolean"}.get(
         type(value), type(value).__name__
     )

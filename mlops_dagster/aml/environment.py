@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlops_dagster.aml.values import Value
+from mlops_dagster.aml.base import Value
 
 
 class BuildContext(Value):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from mlops_dagster.aml.bindings import Binding, bindings, fill, sole_binding
-from mlops_dagster.aml.io import InputValue, OutputValue, literal_text
+from mlops_dagster.aml.inputs_outputs import InputValue, OutputValue, literal_text
 from mlops_dagster.aml.job import DoWhile, IfElse, Job, ParallelFor, PipelineComponent, Step
 from mlops_dagster.errors import InvalidRequest, NotFound
 
@@ -28,13 +28,13 @@ class StepOutput:
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenValue:
     """A literal or data that the YAML gives; a literal may hold bindings within other text."""
 
     value: InputValue
 
 
-Source = PipelineInput | StepOutput | Given
+Source = PipelineInput | StepOutput | GivenValue
 
 
 def source_of(value: InputValue) -> Source:
@@ -46,7 +46,7 @@ def source_of(value: InputValue) -> Source:
         case Binding("parent.jobs", (step, output)):
             return StepOutput(step, output)
         case _:
-            return Given(value)
+            return GivenValue(value)
 
 
 def upstreams(pipeline: PipelineComponent) -> dict[str, dict[str, Source]]:
@@ -132,21 +132,21 @@ def step_job(job: Job, step: str, inputs: Mapping[str, InputValue]) -> Job:
     found = pipeline.jobs[step]
     literals = _literals(job, pipeline)
     given = {
-        name: inputs.get(name) or _closed(name, found, value, job, pipeline, literals)
+        name: inputs.get(name) or _input_value(name, found, value, job, pipeline, literals)
         for name, value in found.inputs.items()
     }
     extra = {name: value for name, value in inputs.items() if name not in given}
-    alone = _resolved(found, literals).model_copy(
+    alone = _with_literals(found, literals).model_copy(
         update={
             "name": "",
             "component": _with_settings(found, pipeline),
             "inputs": {name: value for name, value in given.items() if value is not None} | extra,
-            "outputs": _outputs(found, job, pipeline),
+            "outputs": _step_outputs(found, job, pipeline),
         }
     )
     if alone.compute is None:
         compute = pipeline.settings.default_compute or job.step.compute
-        alone = alone.model_copy(update={"compute": _text(compute, literals)})
+        alone = alone.model_copy(update={"compute": _fill_literals(compute, literals)})
     return Job(
         step=alone,
         display_name=found.display_name or step,
@@ -169,7 +169,7 @@ def _literals(job: Job, pipeline: PipelineComponent) -> dict[str, str]:
     return found
 
 
-def _closed(
+def _input_value(
     name: str,
     step: Step,
     value: InputValue,
@@ -193,13 +193,13 @@ def _closed(
                 f"The input {name!r} of step {step.name!r} is the output {output!r} of {other!r}.",
                 remedy=f"Give it, or run {other!r} first.",
             )
-        case Given(InputValue(value=str(text))) if bindings(text):
-            return value.model_copy(update={"value": _text(text, literals)})
+        case GivenValue(InputValue(value=str(text))) if bindings(text):
+            return value.model_copy(update={"value": _fill_literals(text, literals)})
         case _:
             return value
 
 
-def _outputs(step: Step, job: Job, pipeline: PipelineComponent) -> dict[str, OutputValue]:
+def _step_outputs(step: Step, job: Job, pipeline: PipelineComponent) -> dict[str, OutputValue]:
     outputs: dict[str, OutputValue] = {}
     store = pipeline.settings.default_datastore
     for name in {**step.component.outputs, **step.outputs}:
@@ -240,19 +240,20 @@ def _with_settings(step: Step, pipeline: PipelineComponent) -> object:
     return component
 
 
-def _resolved(step: Step, literals: Mapping[str, str]) -> Step:
+def _with_literals(step: Step, literals: Mapping[str, str]) -> Step:
     """The step with the pipeline's literals in its compute, variables, sizes and limits."""
     update: dict[str, object] = {
-        "compute": _text(step.compute, literals),
+        "compute": _fill_literals(step.compute, literals),
         "environment_variables": {
-            name: _text(text, literals) for name, text in step.environment_variables.items()
+            name: _fill_literals(text, literals)
+            for name, text in step.environment_variables.items()
         },
     }
     for field in ("environment", "distribution", "resources", "limits"):
         value = getattr(step, field)
         if value is not None:
             texts = {
-                name: _text(text, literals)
+                name: _fill_literals(text, literals)
                 for name in type(value).model_fields
                 if isinstance(text := getattr(value, name), str)
             }
@@ -260,7 +261,7 @@ def _resolved(step: Step, literals: Mapping[str, str]) -> Step:
     return step.model_copy(update=update)
 
 
-def _text(text: str | None, literals: Mapping[str, str]) -> str | None:
+def _fill_literals(text: str | None, literals: Mapping[str, str]) -> str | None:
     if text is None or "${{" not in text:
         return text
     return fill(

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from mlops_dagster.aml.base import Value
 from mlops_dagster.aml.environment import Environment
-from mlops_dagster.aml.io import InputSpec, InputValue, OutputSpec, OutputValue, Scalar
-from mlops_dagster.aml.values import Value
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec, OutputValue, Scalar
 
 
 class Resources(Value):

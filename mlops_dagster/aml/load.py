@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedule
-from mlops_dagster.aml.document import overridden, read_document
+from mlops_dagster.aml.document import read_document, with_overrides
 from mlops_dagster.aml.environment import Environment
+from mlops_dagster.aml.inputs_outputs import DATA_TYPES, MODEL_TYPES
 from mlops_dagster.aml.job import Component, Job
-from mlops_dagster.aml.node import Part, Reading
+from mlops_dagster.aml.node import LoadSession, Node
 from mlops_dagster.aml.read.assets import (
     COMPUTE_TYPES,
     read_compute_asset,
@@ -123,27 +124,27 @@ def _kind_by_fields(data: dict[Any, Any]) -> str:
         return "schedule"
     if isinstance(kind, str) and kind.lower() in COMPUTE_TYPES:
         return "compute"
-    if kind in ("uri_file", "uri_folder", "mltable"):
+    if kind in DATA_TYPES:
         return "data"
-    if kind in ("custom_model", "mlflow_model", "triton_model"):
+    if kind in MODEL_TYPES:
         return "model"
-    if _NOT_OURS & data.keys():
+    if _OTHER_KINDS_FIELDS & data.keys():
         return "other"
     if {"conda_file", "image", "build"} & data.keys() and not {"command", "task"} & data.keys():
         return "environment"
     if {"command", "jobs", "trial", "task", "entry", "component", "environment"} & data.keys():
-        return "component" if _declares(data) else "job"
+        return "component" if _looks_like_component(data) else "job"
     return "other"
 
 
 # Fields of endpoints, deployments, datastores and conda specifications.
-_NOT_OURS = {
+_OTHER_KINDS_FIELDS = {
     "endpoint_name", "auth_mode", "account_name", "dependencies", "code_configuration",
     "instance_type", "scoring_script", "traffic", "model", "scale_settings",
 }  # fmt: skip
 
 
-def _declares(data: dict[Any, Any]) -> bool:
+def _looks_like_component(data: dict[Any, Any]) -> bool:
     """Whether a document without ``$schema`` is a component: its inputs have no values."""
     if {"compute", "experiment_name", "settings", "trial", "component"} & data.keys():
         return False
@@ -157,23 +158,23 @@ def _declares(data: dict[Any, Any]) -> bool:
     return "name" in data and bool({"version", "is_deterministic"} & data.keys())
 
 
-def _named_component(part: Part) -> Component | None:
-    return read_component(part, source=part.document.path, named=True)
+def _named_component(node: Node) -> Component | None:
+    return read_component(node, source=node.document.path, named=True)
 
 
 def _load(
     path: Path,
-    read: Callable[[Part], Loaded | None],
+    read: Callable[[Node], Loaded | None],
     overrides: Mapping[str, Any] = NO_OVERRIDES,
 ) -> Loaded:
-    reading = Reading()
-    document = reading.document(Path(os.path.abspath(path)))  # noqa: PTH100  # folds `..` by name
+    session = LoadSession()
+    document = session.document(Path(os.path.abspath(path)))  # noqa: PTH100  # folds `..` by name
     if document is None:
-        return reading.finish(None)
+        return session.finish(None)
     if overrides:
-        document = overridden(document, overrides)
-    reading.opened.append(document.path)
-    return reading.finish(read(Part.root(document, reading)))
+        document = with_overrides(document, overrides)
+    session.open_files.append(document.path)
+    return session.finish(read(Node.root(document, session)))
 
 
 _LOADERS: dict[str, Callable[[Path], object]] = {

@@ -1,4 +1,4 @@
-"""A part of a document, read field by field; what is wrong with it is noted, not raised."""
+"""A YAML document as nodes that are read field by field; mistakes are collected, not raised."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlops_dagster.aml.bindings import bindings
-from mlops_dagster.aml.document import Document, Loc, read_document, shown
+from mlops_dagster.aml.document import Document, Loc, read_document, short_repr
 from mlops_dagster.errors import InvalidDocument, Problem, suggest
 
-Found = TypeVar("Found")
+Loaded = TypeVar("Loaded")
 
 
 @dataclass
-class Reading:
-    """One call of a loader: the files it has read, and every mistake in them.
+class LoadSession:
+    """One call of a loader: the files that it has read, and every mistake in them.
 
     Attributes:
-        opened: the files that are being read, outermost first.
-        made: what was already made of a file, by its path.
+        problems: the mistakes found so far.
+        open_files: the files that are being read, outermost first.
+        components: the components already read, by the path of their file.
+        documents: the files already read; None for one that cannot be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
-    opened: list[Path] = field(default_factory=list)
-    made: dict[Path, Any] = field(default_factory=dict)
+    open_files: list[Path] = field(default_factory=list)
+    components: dict[Path, Any] = field(default_factory=dict)
     documents: dict[Path, Document | None] = field(default_factory=dict)
 
     def document(self, path: Path) -> Document | None:
@@ -40,7 +42,7 @@ class Reading:
                 self.documents[path] = None
         return self.documents[path]
 
-    def finish(self, found: Found | None) -> Found:
+    def finish(self, found: Loaded | None) -> Loaded:
         """What was read. Raises InvalidDocument where anything was wrong."""
         if self.problems or found is None:
             raise InvalidDocument(self.problems)
@@ -48,69 +50,69 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A mapping, list or scalar of a document, and where it stands."""
+class Node:
+    """A mapping, list or scalar of a YAML document, with its file and line."""
 
     document: Document
     data: Any
     loc: Loc
-    reading: Reading
+    session: LoadSession
 
     @classmethod
-    def root(cls, document: Document, reading: Reading) -> Part:
-        """The whole of a document."""
-        return cls(document, document.data, (), reading)
+    def root(cls, document: Document, session: LoadSession) -> Node:
+        """The root of a document."""
+        return cls(document, document.data, (), session)
 
     @property
     def folder(self) -> Path:
-        """What relative paths in this document start from."""
+        """The folder from which relative paths in this document start."""
         return self.document.path.parent
 
     @property
     def name(self) -> str:
-        """The last part of its own path."""
+        """Its own key; empty for the root."""
         return str(self.loc[-1]) if self.loc else ""
 
     @property
-    def given(self) -> bool:
-        """Whether anything but null stands here."""
+    def is_set(self) -> bool:
+        """Whether the file gives it a value other than null."""
         return self.data is not None
 
-    def problem(self, message: str, remedy: str | None = None) -> None:
-        """Note a mistake at this place."""
-        self.reading.problems.append(self.document.problem(self.loc, message, remedy or ""))
+    def add_problem(self, message: str, remedy: str | None = None) -> None:
+        """Add a mistake at this node."""
+        self.session.problems.append(self.document.problem(self.loc, message, remedy or ""))
 
-    def wrong(self, expected: str, remedy: str | None = None) -> None:
-        """Note that something else was expected here."""
-        self.problem(f"Found {shown(self.data)}; expected {expected}.", remedy)
+    def add_mismatch(self, expected: str, remedy: str | None = None) -> None:
+        """Add a mistake that says what was found here and what was expected."""
+        self.add_problem(f"Found {short_repr(self.data)}; expected {expected}.", remedy)
 
-    def at(self, key: str | int) -> Part:
+    def at(self, key: str | int) -> Node:
         """The field or item ``key``, whose data is None where there is none."""
         data = None
         if isinstance(self.data, dict):
             data = self.data.get(key)
         elif isinstance(self.data, list) and isinstance(key, int) and key < len(self.data):
             data = self.data[key]
-        return Part(self.document, data, (*self.loc, key), self.reading)
+        return Node(self.document, data, (*self.loc, key), self.session)
 
     def has(self, key: str) -> bool:
         """Whether it is a mapping with this field, null or not."""
         return isinstance(self.data, dict) and key in self.data
 
-    def is_mapping(self) -> bool:
-        """Whether it is a mapping; anything else but nothing is noted as a mistake."""
+    def expect_mapping(self) -> bool:
+        """Whether it is a mapping; any other value but null adds a mistake."""
         if isinstance(self.data, dict):
             return True
-        if self.given:
-            self.wrong("a mapping of fields")
+        if self.is_set:
+            self.add_mismatch("a mapping of fields")
         return False
 
-    def fields(self, known: Iterable[str], *, closed: bool = True) -> None:
-        """Note the fields that are not ``known``.
+    def check_fields(self, known: Iterable[str], *, closed: bool = True) -> None:
+        """Add a mistake for every field that is not ``known``.
 
         Args:
-            closed: the Azure tools refuse what they do not know here. Where they ignore it, only
-                what looks like a misspelt field is noted.
+            closed: whether every unknown field is a mistake. Where the Azure tools ignore such
+                fields, only those that look like a misspelt field are.
         """
         if not isinstance(self.data, dict):
             return
@@ -118,41 +120,43 @@ class Part:
         for key in self.data:
             if key in names:
                 continue
-            part = self.at(key)
-            near = _nearest(str(key), names)
+            node = self.at(key)
+            near = _near_name(str(key), names)
             if near or closed:
-                part.problem("There is no such field here.", near or suggest(str(key), known))
+                node.add_problem("There is no such field here.", near or suggest(str(key), known))
 
-    def entries(self, key: str | None = None) -> Iterator[tuple[str, Part]]:
+    def entries(self, key: str | None = None) -> Iterator[tuple[str, Node]]:
         """The fields of a mapping whose keys are free names, such as ``inputs``."""
-        part = self if key is None else self.at(key)
-        if not part.is_mapping():
+        node = self if key is None else self.at(key)
+        if not node.expect_mapping():
             return
-        for name in part.data:
+        for name in node.data:
             if isinstance(name, str):
-                yield name, part.at(name)
+                yield name, node.at(name)
             elif isinstance(name, int | float) and not isinstance(name, bool):
                 yield (
                     str(name),
-                    Part(part.document, part.data[name], (*part.loc, str(name)), part.reading),
+                    Node(node.document, node.data[name], (*node.loc, str(name)), node.session),
                 )
             else:
-                part.problem(f"Found the key {shown(name)}; expected text.", "Put it in quotes.")
+                node.add_problem(
+                    f"Found the key {short_repr(name)}; expected text.", "Put it in quotes."
+                )
 
-    def items(self, key: str) -> list[Part]:
+    def items(self, key: str) -> list[Node]:
         """The items of a list; nothing where there is none."""
-        part = self.at(key)
-        if part.given and not isinstance(part.data, list):
-            part.wrong("a list")
+        node = self.at(key)
+        if node.is_set and not isinstance(node.data, list):
+            node.add_mismatch("a list")
             return []
-        return [part.at(position) for position in range(len(part.data or ()))]
+        return [node.at(position) for position in range(len(node.data or ()))]
 
-    def required(self, key: str) -> Part:
-        """The field ``key``; its absence is noted."""
-        part = self.at(key)
-        if not part.given:
-            part.problem("This field is required.", f"Add {key!r}.")
-        return part
+    def required(self, key: str) -> Node:
+        """The field ``key``; a mistake is added where it is missing."""
+        node = self.at(key)
+        if not node.is_set:
+            node.add_problem("This field is required.", f"Add {key!r}.")
+        return node
 
     def text(self, key: str) -> str | None:
         """Text, or another scalar as text; None where there is none."""
@@ -167,24 +171,24 @@ class Part:
             return str(self.data)
         if isinstance(self.data, datetime.datetime | datetime.date):
             return self.data.isoformat()
-        if self.given:
-            self.wrong("text")
+        if self.is_set:
+            self.add_mismatch("text")
         return None
 
     def choice(
         self, key: str, allowed: Iterable[str], *, aliases: dict[str, str] | None = None
     ) -> str | None:
         """One of ``allowed`` in any case; None where there is none."""
-        part = self.at(key)
-        text = part.as_text()
+        node = self.at(key)
+        text = node.as_text()
         if text is None:
             return None
         names = {name.lower(): name for name in allowed} | (aliases or {})
         if text.lower() in names:
             return names[text.lower()]
-        part.problem(
-            f"Found {shown(text)}; expected one of {', '.join(sorted(set(names.values())))}.",
-            _nearest(text, names.values()),
+        node.add_problem(
+            f"Found {short_repr(text)}; expected one of {', '.join(sorted(set(names.values())))}.",
+            _near_name(text, names.values()),
         )
         return None
 
@@ -192,7 +196,7 @@ class Part:
         """A whole number, also as text."""
         found = self.at(key).as_integer()
         if isinstance(found, str):
-            self.at(key).wrong("a whole number")
+            self.at(key).add_mismatch("a whole number")
             return None
         return found
 
@@ -209,49 +213,49 @@ class Part:
                 return int(float(data)) if not isinstance(data, int) else data
         except (TypeError, ValueError, OverflowError):
             pass
-        if self.given:
-            self.wrong("a whole number")
+        if self.is_set:
+            self.add_mismatch("a whole number")
         return None
 
     def number(self, key: str) -> float | None:
         """A number, also as text."""
-        part = self.at(key)
+        node = self.at(key)
         try:
-            if part.given and not isinstance(part.data, bool):
-                return float(part.data)
+            if node.is_set and not isinstance(node.data, bool):
+                return float(node.data)
         except (TypeError, ValueError, OverflowError):
             pass
-        if part.given:
-            part.wrong("a number")
+        if node.is_set:
+            node.add_mismatch("a number")
         return None
 
     def boolean(self, key: str, *, default: bool) -> bool:
         """True or false, also as text."""
-        part = self.at(key)
-        if isinstance(part.data, bool):
-            return part.data
-        if isinstance(part.data, str) and part.data.lower() in ("true", "false"):
-            return part.data.lower() == "true"
-        if part.given:
-            part.wrong("true or false")
+        node = self.at(key)
+        if isinstance(node.data, bool):
+            return node.data
+        if isinstance(node.data, str) and node.data.lower() in ("true", "false"):
+            return node.data.lower() == "true"
+        if node.is_set:
+            node.add_mismatch("true or false")
         return default
 
     def labels(self, key: str) -> dict[str, str | None]:
         """A mapping of names to text or null, such as ``tags``; anything longer as its text."""
         return {
-            name: str(part.data) if isinstance(part.data, dict | list) else part.as_text()
-            for name, part in self.entries(key)
+            name: str(node.data) if isinstance(node.data, dict | list) else node.as_text()
+            for name, node in self.entries(key)
         }
 
     def mapping(self, key: str | None = None) -> dict[str, Any]:
         """A mapping as it is, with text as keys; empty where there is none."""
-        return {name: part.data for name, part in self.entries(key)}
+        return {name: node.data for name, node in self.entries(key)}
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of text."""
         return tuple(text for item in self.items(key) if (text := item.as_text()) is not None)
 
 
-def _nearest(text: str, names: Iterable[str]) -> str | None:
+def _near_name(text: str, names: Iterable[str]) -> str | None:
     near = get_close_matches(text, list(names), n=1, cutoff=0.75)
     return f"Did you mean {near[0]!r}?" if near else None

@@ -100,9 +100,9 @@ def parse_reference(text: str) -> Reference:
     if text.startswith("azureml:azureml:"):
         text = text.removeprefix("azureml:")
     if text.lower().startswith("azureml://"):
-        return _azureml_uri(text)
+        return _parse_azureml_uri(text)
     if text.startswith("azureml:"):
-        return _asset(text)
+        return _parse_asset(text)
     if run := _RUN.fullmatch(text):
         return JobOutput(run[1], "artifacts", run[2] or "")
     if text.lower().startswith("file:"):
@@ -112,7 +112,7 @@ def parse_reference(text: str) -> Reference:
     return LocalPath(Path(text))
 
 
-def _azureml_uri(text: str) -> Reference:
+def _parse_azureml_uri(text: str) -> Reference:
     if found := _DATASTORE.fullmatch(text):
         return DatastorePath(found[1], (found[2] or "").lstrip("/"))
     if found := _REGISTRY.fullmatch(text):
@@ -124,7 +124,7 @@ def _azureml_uri(text: str) -> Reference:
     return Url(text)
 
 
-def _asset(text: str) -> Reference:
+def _parse_asset(text: str) -> Reference:
     if found := _DATASTORE.fullmatch(text.replace("azureml:/", "azureml://", 1)):
         return DatastorePath(found[1], (found[2] or "").lstrip("/"))
     if found := _ARM.fullmatch(text):
@@ -144,7 +144,7 @@ def is_local(text: str) -> bool:
     return "${{" not in text and isinstance(parse_reference(text), LocalPath)
 
 
-def resolved(text: str, folder: Path) -> str:
+def resolve_path(text: str, folder: Path) -> str:
     """``text``, made absolute against ``folder`` where it is a path on this machine."""
     if not is_local(text):
         return text.strip()

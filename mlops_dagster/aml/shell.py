@@ -49,7 +49,7 @@ _DELIMITER = re.compile(r"""(?:[^\s;|&()<>'"\\]|\\.|'[^']*'|"[^"]*")+""", re.DOT
 
 
 @dataclass
-class _Frame:
+class _Construct:
     """A construct that is open: ``kind`` is what opened it, ``depth`` its open brackets.
 
     Kinds: ``top``, ``$(``, `````, ``"``, ``'``, ``$'``, ``${``, ``((``, ``$[``, ``#``, ``heredoc``
@@ -73,18 +73,20 @@ def insert_quoted(parts: Sequence[Item]) -> str:
     items: list[Item] = []
     for part in parts:
         items += [part] if isinstance(part, tuple) else part
-    return _Scanner(items, _Frame("top")).run()
+    return _Scanner(items, _Construct("top")).run()
 
 
 class _Scanner:
     """Reads a command from left to right, knowing at each place what bash would take it for."""
 
-    def __init__(self, items: list[Item], frame: _Frame, *, doubtful: bool = False) -> None:
+    def __init__(
+        self, items: list[Item], construct: _Construct, *, ambiguous: bool = False
+    ) -> None:
         self.items = items
         self.at = 0
         self.out: list[str] = []
-        self.frames = [frame]
-        self.doubtful = doubtful  # from here on the constructs cannot be told apart for certain
+        self.constructs = [construct]
+        self.ambiguous = ambiguous  # from here on the constructs cannot be told apart for certain
         self.fresh = True  # a word could begin here
         self.word = ""
         self.heredocs: list[tuple[str, bool, bool]] = []
@@ -103,7 +105,7 @@ class _Scanner:
     # Reading the text between the values.
 
     def _read(self, char: str) -> None:
-        kind = self.frames[-1].kind
+        kind = self.constructs[-1].kind
         if kind == "'":
             self._take(1, closes=char == "'")
         elif kind == "#":
@@ -124,7 +126,7 @@ class _Scanner:
             self._take(1)
         elif char == "'":
             # Whether it quotes inside "${...}" differs between operators and versions of bash.
-            self.doubtful = self.doubtful or self._expansion_in_quotes()
+            self.ambiguous = self.ambiguous or self._expansion_in_quotes()
             self._take(1, opens="" if self._expansion_in_quotes() else "'")
         elif kind in _EVALUATED:
             self._read_bracket(char)
@@ -133,10 +135,10 @@ class _Scanner:
 
     def _read_comment(self, char: str) -> None:
         if char == "`" and self._inside("`"):
-            self.frames.pop()
+            self.constructs.pop()
             self._read_backquote()
         elif char == "\n":
-            self.frames.pop()
+            self.constructs.pop()
             self._read_command(char)
         else:
             self._take(1)
@@ -144,7 +146,7 @@ class _Scanner:
     def _read_backslash(self, kind: str) -> None:
         following = self._peek(1)
         if self._inside("`") and isinstance(following, str) and following in "`\\$":
-            self.doubtful = True
+            self.ambiguous = True
         if not isinstance(following, tuple):
             self._take(2)
             self.fresh, self.word = False, "?"
@@ -189,19 +191,19 @@ class _Scanner:
         if not self._inside("`"):
             self._open("`", 1)
             return
-        while self.frames.pop().kind != "`":
-            self.doubtful = True  # a quote was open: the text is not what it looks like
+        while self.constructs.pop().kind != "`":
+            self.ambiguous = True  # a quote was open: the text is not what it looks like
         self._take(1)
 
     def _read_bracket(self, char: str) -> None:
-        frame = self.frames[-1]
-        pair = {"((": "()", "${": "{}", "$[": "[]"}[frame.kind]
+        construct = self.constructs[-1]
+        pair = {"((": "()", "${": "{}", "$[": "[]"}[construct.kind]
         if char in pair:
-            frame.depth += 1 if char == pair[0] else -1
-        self._take(1, closes=frame.depth == 0)
+            construct.depth += 1 if char == pair[0] else -1
+        self._take(1, closes=construct.depth == 0)
 
     def _read_command(self, char: str) -> None:
-        frame = self.frames[-1]
+        construct = self.constructs[-1]
         if char == "\n" and self.heredocs:
             self._read_heredocs()
         elif char in " \t\n;|&()<>":
@@ -213,8 +215,8 @@ class _Scanner:
             elif char == "(" and self._peek(1) == "(":
                 self._open("((", 2)
             else:
-                frame.depth += {"(": 1, ")": -1}.get(char, 0)
-                self._take(1, closes=frame.kind == "$(" and frame.depth == 0)
+                construct.depth += {"(": 1, ")": -1}.get(char, 0)
+                self._take(1, closes=construct.kind == "$(" and construct.depth == 0)
             self.fresh = True
         elif char == "#" and self.fresh:
             self._open("#", 1)
@@ -225,8 +227,8 @@ class _Scanner:
 
     def _end_word(self) -> None:
         # A pattern's `)` in `case` looks like the end of `$(`.
-        if self.word == "case" and len(self.frames) > 1:
-            self.doubtful = True
+        if self.word == "case" and len(self.constructs) > 1:
+            self.ambiguous = True
         self.word = ""
 
     def _announce_heredoc(self) -> None:
@@ -237,7 +239,7 @@ class _Scanner:
         blank = len(text) - len(text.lstrip(" \t"))
         found = _DELIMITER.match(text, blank)
         if found is None or found.end() == cut < len(rest) or self._inside("`"):
-            self.doubtful = True
+            self.ambiguous = True
             self._take(2)
             return
         quoted = any(mark in found[0] for mark in "'\"\\")
@@ -250,12 +252,14 @@ class _Scanner:
         self._take(1)
         for delimiter, quoted, strips in self.heredocs:
             body, end = self._heredoc_body(delimiter, strips)
-            frame = _Frame("verbatim" if quoted else "heredoc")
-            text = _Scanner(body, frame, doubtful=self.doubtful).run()
+            construct = _Construct("verbatim" if quoted else "heredoc")
+            text = _Scanner(body, construct, ambiguous=self.ambiguous).run()
             for line in text.split("\n") if any(isinstance(i, tuple) for i in body) else []:
-                shown = line.lstrip("\t") if strips else line
+                shown_line = line.lstrip("\t") if strips else line
                 # Inside `$(...)` some versions of bash take any line that begins so.
-                if shown == delimiter or (self._inside("$(") and shown.startswith(delimiter)):
+                if shown_line == delimiter or (
+                    self._inside("$(") and shown_line.startswith(delimiter)
+                ):
                     _refuse(line, f"the here-document that ends at {delimiter!r}")
             self.out.append(text)
             self.at += len(body)
@@ -273,8 +277,8 @@ class _Scanner:
                 end += 1
             text = self.items[line:end]
             if all(isinstance(item, str) for item in text):
-                shown = "".join(map(str, text))
-                if (shown.lstrip("\t") if strips else shown) == delimiter:
+                shown_line = "".join(map(str, text))
+                if (shown_line.lstrip("\t") if strips else shown_line) == delimiter:
                     return self.items[start:line], end
             line = end + 1
         return self.items[start:], len(self.items)
@@ -287,22 +291,22 @@ class _Scanner:
         self.out.append("".join(map(str, taken)))
         self.at += len(taken)
         if closes:
-            self.frames.pop()
+            self.constructs.pop()
             self.fresh, self.word = False, "?"
         elif opens:
-            self.frames.append(_Frame(opens))
+            self.constructs.append(_Construct(opens))
             self.fresh, self.word = False, "?"
 
     def _open(self, kind: str, count: int) -> None:
         self._take(count)
-        self.frames.append(_Frame(kind, 2 if kind == "((" else 1))
+        self.constructs.append(_Construct(kind, 2 if kind == "((" else 1))
         self.fresh, self.word = True, ""
 
     def _inside(self, kind: str) -> bool:
-        return any(frame.kind == kind for frame in self.frames)
+        return any(construct.kind == kind for construct in self.constructs)
 
     def _expansion_in_quotes(self) -> bool:
-        kinds = [frame.kind for frame in self.frames]
+        kinds = [construct.kind for construct in self.constructs]
         return kinds[-1] == "${" and any(kind in ('"', "heredoc") for kind in kinds)
 
     # Putting a value in.
@@ -310,24 +314,24 @@ class _Scanner:
     def _insert(self, value: str) -> None:
         if "\0" in value:
             raise InvalidRequest("A command's input holds a NUL character, which no process takes.")
-        if self.doubtful or self._evaluated():
+        if self.ambiguous or self._is_evaluated():
             if not _WORD.fullmatch(value):
                 place = "a construct of the shell that would evaluate it"
                 _refuse(value, place)
             self.out.append(value)
             return
-        self.out.append(self._within_backquotes(self._quoted(value)))
+        self.out.append(self._within_backquotes(self._quote(value)))
 
-    def _evaluated(self) -> bool:
-        for frame in reversed(self.frames):
-            if frame.kind in _EVALUATED:
+    def _is_evaluated(self) -> bool:
+        for construct in reversed(self.constructs):
+            if construct.kind in _EVALUATED:
                 return True
-            if frame.kind in _COMMANDS:
+            if construct.kind in _COMMANDS:
                 return False
         return False
 
-    def _quoted(self, value: str) -> str:
-        kind = self.frames[-1].kind
+    def _quote(self, value: str) -> str:
+        kind = self.constructs[-1].kind
         if kind == '"':
             return re.sub(r'([\\"$`])', r"\\\1", value)
         if kind == "heredoc":
@@ -340,7 +344,7 @@ class _Scanner:
             return value.replace("\n", " ")
         if kind == "verbatim":
             return value
-        return value if self._stays_a_word(value) else _single_quoted(value)
+        return value if self._stays_a_word(value) else _single_quote(value)
 
     def _stays_a_word(self, value: str) -> bool:
         following = self._peek(1)
@@ -358,14 +362,14 @@ class _Scanner:
         return re.sub(r"([\\`$])", r"\\\1", text) if self._inside("`") else text
 
 
-def _single_quoted(value: str) -> str:
+def _single_quote(value: str) -> str:
     quoted = shlex.quote(value)
     return quoted if quoted.startswith("'") else f"'{value}'"
 
 
 def _refuse(value: str, place: str) -> None:
-    shown = value if len(value) <= 40 else f"{value[:37]}..."
+    shown_line = value if len(value) <= 40 else f"{value[:37]}..."
     raise InvalidRequest(
-        f"The value {shown!r} cannot be put safely into {place}.",
+        f"The value {shown_line!r} cannot be put safely into {place}.",
         remedy='In the command, first write value=${{inputs.NAME}}, then use "$value".',
     )

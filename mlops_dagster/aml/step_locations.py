@@ -12,13 +12,13 @@ from mlops_dagster.errors import InvalidDocument, Problem
 
 
 @dataclass(frozen=True)
-class Place:
+class StepLocation:
     """A step, or a job that is one, and where it stands.
 
     Attributes:
         path: its keys from the job, joined by dots; empty for the job itself.
         file: the file that holds the step; None for a job that was made without one.
-        loc: its place in that file.
+        loc: its keys in that file.
     """
 
     step: Step
@@ -35,37 +35,35 @@ class Place:
         inner: Loc = tuple(field.split(".")) if field else ()
         source = self.step.component.source
         for file, loc in ((self.file, (*self.loc, *inner)), (source, inner)):
-            if file is not None and (found := _found(file, loc, message, remedy)) is not None:
+            if file is not None and (found := _problem_at(file, loc, message, remedy)) is not None:
                 return found
-        if self.file is not None and (found := _found(self.file, self.loc, message, remedy)):
+        if self.file is not None and (found := _problem_at(self.file, self.loc, message, remedy)):
             return found
         dotted = ".".join(part for part in (self.path, field) if part)
         return Problem(self.file or Path("job"), 0, dotted, message, remedy)
 
 
-def places(job: Job) -> Iterator[Place]:
+def step_locations(job: Job) -> Iterator[StepLocation]:
     """The job and every step in it, in the order of the files."""
-    yield from _places(job.step, "", job.source, ())
+    yield from _walk(job.step, "", job.source, ())
 
 
-def component_places(component: Component) -> Iterator[Place]:
-    """As ``places``, for a component that no job has asked for yet."""
-    yield from _places(Step(component=component), "", component.source, ())
+def component_step_locations(component: Component) -> Iterator[StepLocation]:
+    """As ``step_locations``, for a component that no job has asked for yet."""
+    yield from _walk(Step(component=component), "", component.source, ())
 
 
-def _places(step: Step, path: str, file: Path | None, loc: Loc) -> Iterator[Place]:
-    yield Place(step, path, file, loc)
+def _walk(step: Step, path: str, file: Path | None, loc: Loc) -> Iterator[StepLocation]:
+    yield StepLocation(step, path, file, loc)
     component = step.component
     if isinstance(component, PipelineComponent):
         # A component with a file of its own has its steps there.
         inner, around = (component.source, ()) if component.source else (file, loc)
         for key, child in component.jobs.items():
-            yield from _places(
-                child, f"{path}.{key}" if path else key, inner, (*around, "jobs", key)
-            )
+            yield from _walk(child, f"{path}.{key}" if path else key, inner, (*around, "jobs", key))
 
 
-def _found(file: Path, loc: Loc, message: str, remedy: str) -> Problem | None:
+def _problem_at(file: Path, loc: Loc, message: str, remedy: str) -> Problem | None:
     """A problem at ``loc`` of a file; None where the file has no such place."""
     try:
         document = read_document(file)

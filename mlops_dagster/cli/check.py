@@ -19,9 +19,7 @@ _SUFFIXES = (".yml", ".yaml")
 
 # What tells an Azure ML file that names no $schema from the YAML of other tools.
 _JOBS = {"command", "pipeline", "sweep", "parallel", "spark", "automl", "import", "finetuning"}
-_ASSETS = {"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"}
 _COMPUTE = {"amlcompute", "computeinstance", "synapsespark", "virtualmachine", "kubernetes"}
-_TYPES = _JOBS | _ASSETS | _COMPUTE | {"data_transfer"}
 _TYPE = re.compile(r"^type:\s*[\"']?(\w+)", re.MULTILINE)
 _SHAPES = ({"trial", "search_space"}, {"create_job", "trigger"}, {"command", "environment"})
 
@@ -95,7 +93,15 @@ def _is_azure_ml(file: Path) -> bool:
         return True
     if "$schema" in data:
         return False
-    return str(data.get("type")).lower() in _TYPES or any(shape <= data.keys() for shape in _SHAPES)
+    type_name = str(data.get("type")).lower()
+    return type_name in _types() or any(shape <= data.keys() for shape in _SHAPES)
+
+
+def _types() -> set[str]:
+    """The values of ``type`` in a file of Azure ML."""
+    from mlops_dagster.aml.inputs_outputs import PATH_TYPES
+
+    return _JOBS | {*PATH_TYPES} | _COMPUTE | {"data_transfer"}
 
 
 def _says_so(file: Path) -> bool:
@@ -104,7 +110,7 @@ def _says_so(file: Path) -> bool:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return "azuremlschemas" in text or any(found in _TYPES for found in _TYPE.findall(text))
+    return "azuremlschemas" in text or any(found in _types() for found in _TYPE.findall(text))
 
 
 def _problems(file: Path) -> list[Problem]:

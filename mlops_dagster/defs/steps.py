@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_dagster.aml.graph import PipelineInput, StepOutput, step_job
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Step
 from mlops_dagster.defs import declared
 from mlops_dagster.defs.job_metadata import job_metadata, tracked_metadata, worked

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job
 from mlops_dagster.errors import Conflict
 from mlops_dagster.landing.commit import commit, rehearse

@@ -7,11 +7,9 @@ product or a model, and which inputs they feed, is read from the pipelines' own 
 
 from __future__ import annotations
 
-from mlops_dagster.project.declaration import Partitions, Rows
-from mlops_dagster.project.fields import Automation
+from mlops_dagster.project.field_types import Automation
 from mlops_dagster.project.lineage import step_feeds
-from mlops_dagster.project.reading import FILE_NAME, read_project
-from mlops_dagster.project.values import (
+from mlops_dagster.project.project import (
     Column,
     DataProduct,
     Feed,
@@ -27,6 +25,8 @@ from mlops_dagster.project.values import (
     RunnableJob,
     TableSchema,
 )
+from mlops_dagster.project.project_yaml import Partitions, Rows
+from mlops_dagster.project.read import FILE_NAME, read_project
 
 __all__ = [
     "FILE_NAME",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlops_dagster.aml.document import Loc, read_document, validated
-from mlops_dagster.project.landing_declaration import LandingDeclaration, PlaceDeclaration
-from mlops_dagster.project.mistakes import Mistakes
-from mlops_dagster.project.values import (
+from mlops_dagster.aml.document import Loc, parse_model, read_document
+from mlops_dagster.project.landing_yaml import LandingDeclaration, PlaceDeclaration
+from mlops_dagster.project.problems import ProblemCollector
+from mlops_dagster.project.project import (
     DataProduct,
     GivenInput,
     Landing,
@@ -24,7 +24,7 @@ def read_landing(
     products: Mapping[str, DataProduct],
     origins: Mapping[str, Mapping[str, Origin]],
     owners: tuple[str, ...],
-    mistakes: Mistakes,
+    problems: ProblemCollector,
     line: int,
 ) -> Landing | None:
     """Join the declaration with its pipeline; None, and mistakes, where they do not fit."""
@@ -32,18 +32,18 @@ def read_landing(
     pipeline = pipelines.get(declared.pipeline)
     if pipeline is None:
         # The mistakes of a pipeline that is declared but could not be read are told already.
-        if declared.pipeline not in mistakes.document.data.get("pipelines", {}):
+        if declared.pipeline not in problems.document.data.get("pipelines", {}):
             message = f"There is no pipeline {declared.pipeline!r}."
-            mistakes.unknown((*loc, "pipeline"), message, declared.pipeline, pipelines)
+            problems.add_unknown((*loc, "pipeline"), message, declared.pipeline, pipelines)
         return None
-    _check_pipeline(declared, pipeline, products, origins, mistakes)
-    reference = _reference(declared, origins, mistakes)
+    _check_pipeline(declared, pipeline, products, origins, problems)
+    reference = _reference(declared, origins, problems)
     example = None
     if declared.example is not None:
-        example = mistakes.file((*loc, "example"), declared.example)
+        example = problems.existing_file((*loc, "example"), declared.example)
     return Landing(
         declared=declared,
-        places=_places(declared, mistakes),
+        places=_places(declared, problems),
         pipeline=pipeline,
         reference=reference,
         example=example,
@@ -52,17 +52,17 @@ def read_landing(
     )
 
 
-def _places(declared: LandingDeclaration, mistakes: Mistakes) -> dict[str, LandingPlace]:
+def _places(declared: LandingDeclaration, problems: ProblemCollector) -> dict[str, LandingPlace]:
     """Where the landing is in each workspace: as ``.cloud/<workspace>/landing.yml`` says, or not."""
     usual = LandingPlace(declared.source, declared.tables, declared.journal)
     places = {"local": usual}
-    for folder in sorted((mistakes.document.path.parent / ".cloud").glob("*/")):
+    for folder in sorted((problems.document.path.parent / ".cloud").glob("*/")):
         file = folder / "landing.yml"
         places.setdefault(folder.name, usual)
         if file.is_file():
-            with mistakes.gathering():
+            with problems.collect():
                 document = read_document(file)
-                given = validated(PlaceDeclaration, document, document.data)
+                given = parse_model(PlaceDeclaration, document, document.data)
                 places[folder.name] = LandingPlace(
                     given.source or usual.source,
                     given.tables or usual.tables,
@@ -76,7 +76,7 @@ def _check_pipeline(
     pipeline: Pipeline,
     products: Mapping[str, DataProduct],
     origins: Mapping[str, Mapping[str, Origin]],
-    mistakes: Mistakes,
+    problems: ProblemCollector,
 ) -> None:
     """A batch is no partition: only its own input may differ from one run to the next."""
     loc: Loc = ("landing", "pipeline")
@@ -84,11 +84,11 @@ def _check_pipeline(
     if declared.input not in accepted:
         message = f"The pipeline {pipeline.name!r} has no input {declared.input!r}."
         where: Loc = ("landing", "input") if "input" in declared.model_fields_set else loc
-        mistakes.unknown(where, message, declared.input, accepted)
+        problems.add_unknown(where, message, declared.input, accepted)
     if "scores" not in origins.get(pipeline.name, {}):
         message = f"The pipeline {pipeline.name!r} has no output 'scores'."
         remedy = "Name its output scores; and rejected, where it sets rows aside."
-        mistakes.add(loc, message, remedy)
+        problems.add(loc, message, remedy)
     for name, feed in pipeline.feeds.items():
         product = products.get(feed.product) if isinstance(feed, ProductInput) else None
         is_dated = isinstance(feed, GivenInput) and feed.templated
@@ -97,13 +97,13 @@ def _check_pipeline(
             continue
         if is_dated or is_part or (product is not None and product.partitions is not None):
             message = f"Its input {name!r} is filled from a partition, and a batch has none."
-            mistakes.add(loc, message, "Give the landing a pipeline without partitions there.")
+            problems.add(loc, message, "Give the landing a pipeline without partitions there.")
 
 
 def _reference(
     declared: LandingDeclaration,
     origins: Mapping[str, Mapping[str, Origin]],
-    mistakes: Mistakes,
+    problems: ProblemCollector,
 ) -> Origin | None:
     if declared.drift is None:
         return None
@@ -113,5 +113,5 @@ def _reference(
     if found is None:
         every = [f"{one}.{each}" for one, made in origins.items() for each in made]
         message = f"There is no pipeline output {output!r}."
-        mistakes.unknown(("landing", "drift", "reference"), message, output, every)
+        problems.add_unknown(("landing", "drift", "reference"), message, output, every)
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from mlops_dagster.aml.graph import PipelineInput, StepOutput
 from mlops_dagster.aml.job import Job, PipelineComponent, Step
-from mlops_dagster.project.values import (
+from mlops_dagster.project.project import (
     DataProduct,
     Feed,
     Model,

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from mlops_dagster.aml import load_job
 from mlops_dagster.aml.document import Loc, read_document
 from mlops_dagster.aml.graph import order, upstreams
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job, PipelineComponent
 from mlops_dagster.errors import InvalidDocument
-from mlops_dagster.project.declaration import (
-    InputDeclaration,
-    PipelineDeclaration,
-    ProjectDeclaration,
-)
 from mlops_dagster.project.lineage import latest_asset
-from mlops_dagster.project.mistakes import Mistakes
-from mlops_dagster.project.values import (
+from mlops_dagster.project.problems import ProblemCollector
+from mlops_dagster.project.project import (
     DataProduct,
     Feed,
     GivenInput,
@@ -28,18 +23,25 @@ from mlops_dagster.project.values import (
     Pipeline,
     ProductInput,
 )
+from mlops_dagster.project.project_yaml import (
+    InputDeclaration,
+    PipelineDeclaration,
+    ProjectDeclaration,
+)
 
 _CONTROL_FLOW = ("if_else", "do_while", "parallel_for")
 _FORMAT = re.compile(r"%[A-Za-z]")
 
 
-def pipeline_jobs(declared: ProjectDeclaration, mistakes: Mistakes) -> Iterator[tuple[str, Job]]:
+def pipeline_jobs(
+    declared: ProjectDeclaration, problems: ProblemCollector
+) -> Iterator[tuple[str, Job]]:
     """The jobs of the pipelines whose files can be read, by the pipeline's name."""
     for name, pipeline in declared.pipelines.items():
-        file = mistakes.file(("pipelines", name, "file"), pipeline.file)
+        file = problems.existing_file(("pipelines", name, "file"), pipeline.file)
         if file is None:
             continue
-        with mistakes.gathering():
+        with problems.collect():
             job = load_job(file)
             kind = job.step.component.type
             if kind != "pipeline":
@@ -69,7 +71,7 @@ def _refuse_control_flow(job: Job) -> None:
 
 
 @dataclass(frozen=True)
-class PipelineReading:
+class PipelineReader:
     """Joins one pipeline's job with what the project declares about it."""
 
     name: str
@@ -78,13 +80,13 @@ class PipelineReading:
     products: Mapping[str, DataProduct]
     models: Mapping[str, Model]
     project: ProjectDeclaration
-    mistakes: Mistakes
+    problems: ProblemCollector
 
     def pipeline(self) -> Pipeline:
         """The pipeline, with a feed for every input that is given anything."""
         component = self.job.step.component
         assert isinstance(component, PipelineComponent)  # noqa: S101 - pipeline_jobs sees to it
-        source = self.job.source or self.mistakes.document.path
+        source = self.job.source or self.problems.document.path
         document = read_document(source)
         found = upstreams(component)
         return Pipeline(
@@ -106,7 +108,7 @@ class PipelineReading:
         for key, given in self.declared.inputs.items():
             loc: Loc = ("pipelines", self.name, "inputs", key)
             if key not in accepted:
-                self.mistakes.unknown(loc, f"The pipeline has no input {key!r}.", key, accepted)
+                self.problems.add_unknown(loc, f"The pipeline has no input {key!r}.", key, accepted)
                 continue
             feed = self._by_name(loc, given.name) if given.name else self._declared(loc, key, given)
             if feed is not None:
@@ -131,7 +133,7 @@ class PipelineReading:
         if name in self.project.models:
             return ModelInput(name)
         known = {*self.project.data_products, *self.project.models}
-        self.mistakes.unknown(loc, f"There is no data product or model {name!r}.", name, known)
+        self.problems.add_unknown(loc, f"There is no data product or model {name!r}.", name, known)
         return None
 
     def _declared(self, loc: Loc, key: str, given: InputDeclaration) -> Feed | None:
@@ -140,19 +142,19 @@ class PipelineReading:
         if given.path is not None and templated and self.declared.partitions is None:
             message = f"Found {given.path!r}, but the pipeline has no partitions to fill it from."
             remedy = "Add partitions: to the pipeline, or write a fixed path."
-            self.mistakes.add((*loc, "path"), message, remedy)
+            self.problems.add((*loc, "path"), message, remedy)
         if given.product is not None:
             if given.product in self.project.data_products:
                 return ProductInput(given.product, given.path)
             message = f"There is no data product {given.product!r}."
             known = self.project.data_products
-            self.mistakes.unknown((*loc, "product"), message, given.product, known)
+            self.problems.add_unknown((*loc, "product"), message, given.product, known)
             return None
         if given.model is not None:
             if given.model in self.project.models:
                 return ModelInput(given.model)
             message = f"There is no model {given.model!r}."
-            self.mistakes.unknown((*loc, "model"), message, given.model, self.project.models)
+            self.problems.add_unknown((*loc, "model"), message, given.model, self.project.models)
             return None
         return GivenInput(
             self._literal(key, given), templated and self.declared.partitions is not None
@@ -174,6 +176,6 @@ class PipelineReading:
         if product is None or product.partitions in (None, self.declared.partitions):
             return
         message = f"Input {key!r} reads {product.name!r}, which is made in other partitions."
-        self.mistakes.add(
+        self.problems.add(
             ("pipelines", self.name), message, "Give both pipelines the same partitions:."
         )

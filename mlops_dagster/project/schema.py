@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops_dagster.aml.document import Document, read_document
 from mlops_dagster.errors import InvalidDocument, Problem
-from mlops_dagster.project.values import Column, TableSchema
+from mlops_dagster.project.project import Column, TableSchema
 
 
 def read_table_schema(file: Path) -> TableSchema:

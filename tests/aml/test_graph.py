@@ -6,7 +6,7 @@ import pytest
 
 from mlops_dagster.aml import load_job
 from mlops_dagster.aml.graph import (
-    Given,
+    GivenValue,
     PipelineInput,
     StepOutput,
     dependencies,
@@ -14,7 +14,7 @@ from mlops_dagster.aml.graph import (
     step_job,
     upstreams,
 )
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import CommandComponent, Job, PipelineComponent, Step
 from mlops_dagster.errors import InvalidRequest, NotFound
 from tests.aml.conftest import Write
@@ -84,7 +84,7 @@ def test_each_input_of_a_step_has_a_source(pipeline: PipelineComponent) -> None:
         "train": {
             "rows": StepOutput("prepare", "rows"),
             "rate": PipelineInput("rate"),
-            "label": Given(InputValue(value="rate ${{parent.inputs.rate}}")),
+            "label": GivenValue(InputValue(value="rate ${{parent.inputs.rate}}")),
         },
         "prepare": {"rows": PipelineInput("rows")},
     }

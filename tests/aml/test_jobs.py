@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from mlops_dagster.aml import load_component, load_job
-from mlops_dagster.aml.io import InputSpec, InputValue, OutputSpec, OutputValue, literal_text
+from mlops_dagster.aml.inputs_outputs import (
+    InputSpec,
+    InputValue,
+    OutputSpec,
+    OutputValue,
+    literal_text,
+)
 from mlops_dagster.aml.job import (
     CommandComponent,
     ComponentReference,

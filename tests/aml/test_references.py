@@ -13,7 +13,7 @@ from mlops_dagster.aml.references import (
     RegistryAsset,
     Url,
     parse_reference,
-    resolved,
+    resolve_path,
 )
 
 WORKSPACE = "subscriptions/s/resourceGroups/r/providers/Microsoft.MachineLearningServices"
@@ -68,11 +68,11 @@ def test_a_text_is_told_apart_by_its_form(text: str, meant: Reference) -> None:
 def test_a_path_becomes_absolute_against_the_folder_of_its_file() -> None:
     folder = Path("/project/pipelines")
 
-    assert resolved("../data/a b.csv", folder) == "/project/data/a b.csv"
-    assert resolved("file:./a", folder) == "/project/pipelines/a"
-    assert resolved("/elsewhere/a", folder) == "/elsewhere/a"
+    assert resolve_path("../data/a b.csv", folder) == "/project/data/a b.csv"
+    assert resolve_path("file:./a", folder) == "/project/pipelines/a"
+    assert resolve_path("/elsewhere/a", folder) == "/elsewhere/a"
 
 
 @pytest.mark.parametrize("text", ["azureml:a:1", "https://a/b", "${{parent.inputs.a}}"])
 def test_what_is_no_path_stays_as_it_is(text: str) -> None:
-    assert resolved(text, Path("/project")) == text
+    assert resolve_path(text, Path("/project")) == text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from mlops_dagster.project.declaration import (
+from mlops_dagster.project.project_yaml import (
     DataProductDeclaration,
     JobDeclaration,
     ModelDeclaration,

@@ -138,3 +138,12 @@ def test_a_mistake_in_a_workspaces_landing_is_told_with_its_file_and_line(folder
         read_project(write(folder, WHOLE))
     found = [(problem.file, problem.line) for problem in raised.value.problems]
     assert found == [(file, 2), (file, 3)]
+
+
+def test_no_job_of_the_project_can_have_the_name_of_a_landings_job(folder: Path) -> None:
+    from mlops_dagster.defs.landing.keys import REPLAY_JOB, SCORING_JOB, UPKEEP_JOB
+
+    for job in (SCORING_JOB, REPLAY_JOB, UPKEEP_JOB):
+        declared = f"jobs: {{{job}: {{pipelines: [score]}}}}\nlanding:"
+        with pytest.raises(InvalidDocument, match=f"{job!r} is the name of a part of the landing"):
+            read_project(write(folder, WHOLE.replace("landing:", declared, 1)))

@@ -6,19 +6,18 @@ Sources: learn.microsoft.com/azure/machine-learning/reference-yaml-data, .../ref
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from mlops_dagster.aml.assets import (
     ComputeAsset,
     DataAsset,
-    DataAssetType,
     ModelAsset,
-    ModelAssetType,
 )
 from mlops_dagster.aml.environment import Environment
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.inputs_outputs import DATA_TYPES, MODEL_TYPES, DataType, ModelType
+from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read.environment import describe_environment
-from mlops_dagster.aml.references import resolved
+from mlops_dagster.aml.references import resolve_path
 
 _ASSET = (
     "name", "version", "description", "tags", "properties", "type", "path", "datastore", "stage",
@@ -52,92 +51,96 @@ _COMPUTE_OF_TYPE: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def read_data(part: Part) -> DataAsset | None:
+def read_data(node: Node) -> DataAsset | None:
     """A data asset."""
-    if part.has("source"):
+    if node.has("source"):
         remedy = "Import it there, or name a local copy as `path:` and take `source:` out."
-        part.at("source").problem("Data is imported from a connection by Azure alone.", remedy)
+        node.at("source").add_problem("Data is imported from a connection by Azure alone.", remedy)
         return None
-    part.fields(_ASSET)
-    path = part.required("path").as_text()
-    name = part.required("name").as_text()
-    kind = part.choice("type", get_args(DataAssetType)) or "uri_folder"
+    node.check_fields(_ASSET)
+    path = node.required("path").as_text()
+    name = node.required("name").as_text()
+    kind = node.choice("type", DATA_TYPES) or "uri_folder"
     if path is None or name is None:
         return None
     return DataAsset(
-        **_header(part),
+        **_asset_header(node),
         name=name,
-        type=cast("DataAssetType", kind),
-        path=resolved(path, part.folder),
+        type=cast("DataType", kind),
+        path=resolve_path(path, node.folder),
     )
 
 
-def read_model(part: Part) -> ModelAsset | None:
+def read_model(node: Node) -> ModelAsset | None:
     """A model."""
-    part.fields((*_ASSET, *_MODEL))
-    path = part.required("path").as_text()
-    name = part.required("name").as_text()
-    kind = part.choice("type", get_args(ModelAssetType)) or "custom_model"
+    node.check_fields((*_ASSET, *_MODEL))
+    path = node.required("path").as_text()
+    name = node.required("name").as_text()
+    kind = node.choice("type", MODEL_TYPES) or "custom_model"
     if path is None or name is None:
         return None
     return ModelAsset(
-        **_header(part),
+        **_asset_header(node),
         name=name,
-        type=cast("ModelAssetType", kind),
-        path=resolved(path, part.folder),
-        stage=part.text("stage"),
-        flavors=part.mapping("flavors"),
+        type=cast("ModelType", kind),
+        path=resolve_path(path, node.folder),
+        stage=node.text("stage"),
+        flavors=node.mapping("flavors"),
     )
 
 
-def _header(part: Part) -> dict[str, Any]:
+def _asset_header(node: Node) -> dict[str, Any]:
     return {
-        "version": part.text("version"),
-        "description": part.text("description") or "",
-        "tags": part.labels("tags"),
-        "properties": part.labels("properties"),
-        "source": part.document.path,
+        "version": node.text("version"),
+        "description": node.text("description") or "",
+        "tags": node.labels("tags"),
+        "properties": node.labels("properties"),
+        "source": node.document.path,
     }
 
 
-def read_environment_asset(part: Part) -> Environment:
+def read_environment_asset(node: Node) -> Environment:
     """An environment that is to be registered."""
-    part.required("name")
-    found = describe_environment(part)
-    if not any(part.at(name).given for name in ("image", "build", "conda_file")):
-        part.problem("It says nothing of its software.", "Add `image:`, `build:` or `conda_file:`.")
+    node.required("name")
+    found = describe_environment(node)
+    if not any(node.at(name).is_set for name in ("image", "build", "conda_file")):
+        node.add_problem(
+            "It says nothing of its software.", "Add `image:`, `build:` or `conda_file:`."
+        )
     return found
 
 
-def read_compute_asset(part: Part) -> ComputeAsset | None:
+def read_compute_asset(node: Node) -> ComputeAsset | None:
     """A compute target."""
-    name = part.required("name").as_text()
-    part.required("type")
-    kind = part.choice("type", COMPUTE_TYPES)
+    name = node.required("name").as_text()
+    node.required("type")
+    kind = node.choice("type", COMPUTE_TYPES)
     if kind is None or name is None:
         return None
-    part.fields((*_COMPUTE, *_COMPUTE_OF_TYPE[kind]))
-    low, high = part.integer("min_instances"), part.integer("max_instances")
+    node.check_fields((*_COMPUTE, *_COMPUTE_OF_TYPE[kind]))
+    low, high = node.integer("min_instances"), node.integer("max_instances")
     for key, number in (("min_instances", low), ("max_instances", high)):
         if number is not None and number < 0:
-            part.at(key).wrong("0 or more")
+            node.at(key).add_mismatch("0 or more")
     if low is not None and high is not None and low > high:
-        part.at("min_instances").problem(f"Found {low}; expected at most max_instances, {high}.")
+        node.at("min_instances").add_problem(
+            f"Found {low}; expected at most max_instances, {high}."
+        )
     own = ("name", "type", "size", "min_instances", "max_instances", "tier", "location",
            "idle_time_before_scale_down", "description", "tags", "$schema")  # fmt: skip
     return ComputeAsset(
         name=name,
         type=kind,
-        size=part.text("size"),
+        size=node.text("size"),
         min_instances=low or 0,
         max_instances=(4 if kind == "amlcompute" else 1) if high is None else high,
-        tier=part.choice(
+        tier=node.choice(
             "tier", ("dedicated", "low_priority"), aliases={"lowpriority": "low_priority"}
         ),
-        location=part.text("location"),
-        idle_time_before_scale_down=part.integer("idle_time_before_scale_down"),
-        description=part.text("description") or "",
-        tags=part.labels("tags"),
-        settings={key: entry.data for key, entry in part.entries() if key not in own},
-        source=part.document.path,
+        location=node.text("location"),
+        idle_time_before_scale_down=node.integer("idle_time_before_scale_down"),
+        description=node.text("description") or "",
+        tags=node.labels("tags"),
+        settings={key: entry.data for key, entry in node.entries() if key not in own},
+        source=node.document.path,
     )

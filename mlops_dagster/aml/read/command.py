@@ -12,9 +12,9 @@ from typing import Any, cast
 from mlops_dagster.aml.bindings import sole_binding
 from mlops_dagster.aml.document import is_file, is_folder
 from mlops_dagster.aml.job import CommandComponent, Distribution, Limits, Resources
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read.environment import read_environment
-from mlops_dagster.aml.references import is_local, resolved
+from mlops_dagster.aml.references import is_local, resolve_path
 
 FIELDS = (
     "command", "code", "environment", "environment_variables", "resources", "distribution",
@@ -22,123 +22,123 @@ FIELDS = (
 )  # fmt: skip
 
 
-def read_command(part: Part, common: dict[str, Any]) -> CommandComponent:
+def read_command(node: Node, common: dict[str, Any]) -> CommandComponent:
     """A command, with the fields that every component has in ``common``."""
-    command = part.required("command")
+    command = node.required("command")
     text = command.as_text()
-    if command.given and text is not None and not text.strip():
-        command.problem("The command is empty.", "Write what is to be run.")
-    environment = part.required("environment")
+    if command.is_set and text is not None and not text.strip():
+        command.add_problem("The command is empty.", "Write what is to be run.")
+    environment = node.required("environment")
     return CommandComponent(
         **common,
         command=text or "",
-        code=read_code(part.at("code")),
+        code=read_code(node.at("code")),
         environment=read_environment(environment),
-        environment_variables=read_environment_variables(part),
-        distribution=read_distribution(part.at("distribution")),
-        resources=read_resources(part.at("resources")),
-        limits=read_limits(part.at("limits")),
+        environment_variables=read_environment_variables(node),
+        distribution=read_distribution(node.at("distribution")),
+        resources=read_resources(node.at("resources")),
+        limits=read_limits(node.at("limits")),
         additional_includes=tuple(
-            resolved(path, part.folder) for path in part.texts("additional_includes")
+            resolve_path(path, node.folder) for path in node.texts("additional_includes")
         ),
     )
 
 
-def read_code(part: Part) -> str | None:
+def read_code(node: Node) -> str | None:
     """Where the code lies: an absolute path that exists, or an address left as it is."""
-    text = part.as_text()
+    text = node.as_text()
     if text is None or sole_binding(text) or not is_local(text):
         return text
-    path = resolved(text, part.folder)
+    path = resolve_path(text, node.folder)
     if not (is_file(path) or is_folder(path)):
-        part.problem(
-            f"There is no folder {path}.", f"The path starts from {part.document.path.name}."
+        node.add_problem(
+            f"There is no folder {path}.", f"The path starts from {node.document.path.name}."
         )
     return path
 
 
-def read_environment_variables(part: Part) -> dict[str, str]:
+def read_environment_variables(node: Node) -> dict[str, str]:
     """Names to text; a boolean or a number becomes its text."""
     variables = {}
-    for name, entry in part.entries("environment_variables"):
-        if entry.given and (text := entry.as_text()) is not None:
+    for name, entry in node.entries("environment_variables"):
+        if entry.is_set and (text := entry.as_text()) is not None:
             variables[name] = text if not isinstance(entry.data, bool) else str(entry.data)
     return variables
 
 
-def read_resources(part: Part) -> Resources | None:
+def read_resources(node: Node) -> Resources | None:
     """Nodes and sizes."""
-    if not part.is_mapping():
+    if not node.expect_mapping():
         return None
-    part.fields(
+    node.check_fields(
         ("instance_count", "instance_type", "shm_size", "docker_args", "properties", "locations",
          "max_instance_count", "runtime_version")
     )  # fmt: skip
-    count = part.bound_integer("instance_count")
+    count = node.bound_integer("instance_count")
     if isinstance(count, int) and count < 1:
-        part.at("instance_count").wrong("at least 1")
-    docker_args = part.at("docker_args")
+        node.at("instance_count").add_mismatch("at least 1")
+    docker_args = node.at("docker_args")
     return Resources(
         instance_count=1 if count is None else count,
-        instance_type=part.text("instance_type"),
-        shm_size=part.text("shm_size"),
-        docker_args=part.texts("docker_args")
+        instance_type=node.text("instance_type"),
+        shm_size=node.text("shm_size"),
+        docker_args=node.texts("docker_args")
         if isinstance(docker_args.data, list)
         else docker_args.as_text(),
-        properties=part.mapping("properties"),
-        locations=part.texts("locations"),
-        max_instance_count=part.integer("max_instance_count"),
-        runtime_version=part.text("runtime_version"),
+        properties=node.mapping("properties"),
+        locations=node.texts("locations"),
+        max_instance_count=node.integer("max_instance_count"),
+        runtime_version=node.text("runtime_version"),
     )
 
 
-def read_distribution(part: Part) -> Distribution | None:
+def read_distribution(node: Node) -> Distribution | None:
     """Processes of a distributed job."""
-    if not part.is_mapping():
+    if not node.expect_mapping():
         return None
-    part.fields(
+    node.check_fields(
         ("type", "process_count_per_instance", "worker_count", "parameter_server_count", "port",
          "address", "include_dashboard", "dashboard_port", "head_node_additional_args",
          "worker_node_additional_args")
     )  # fmt: skip
-    part.required("type")
-    kind = part.choice("type", ("pytorch", "mpi", "tensorflow", "ray"))
+    node.required("type")
+    kind = node.choice("type", ("pytorch", "mpi", "tensorflow", "ray"))
     if kind is None:
         return None
     counted = ("type", "process_count_per_instance", "worker_count", "parameter_server_count")
     return Distribution(
         type=cast("Any", kind),
-        process_count_per_instance=part.bound_integer("process_count_per_instance"),
-        worker_count=part.bound_integer("worker_count"),
-        parameter_server_count=part.bound_integer("parameter_server_count"),
-        settings={name: entry.data for name, entry in part.entries() if name not in counted},
+        process_count_per_instance=node.bound_integer("process_count_per_instance"),
+        worker_count=node.bound_integer("worker_count"),
+        parameter_server_count=node.bound_integer("parameter_server_count"),
+        settings={name: entry.data for name, entry in node.entries() if name not in counted},
     )
 
 
-def read_limits(part: Part) -> Limits | None:
+def read_limits(node: Node) -> Limits | None:
     """How long a command may run."""
-    if not part.is_mapping():
+    if not node.expect_mapping():
         return None
-    part.fields(("timeout",))
-    timeout = part.at("timeout")
+    node.check_fields(("timeout",))
+    timeout = node.at("timeout")
     if isinstance(timeout.data, float) and isfinite(timeout.data):
         # A fraction of a second is cut off, as the Azure tools do.
         return Limits(timeout=int(timeout.data))
     return Limits(timeout=timeout.as_integer())
 
 
-def read_compute(part: Part) -> str | None:
+def read_compute(node: Node) -> str | None:
     """The name of a compute target, without ``azureml:`` and what an ARM address puts before it."""
-    text = part.as_text()
+    text = node.as_text()
     if text is None:
         return None
     name = text.strip().removeprefix("azureml:")
     return name.rstrip("/").rpartition("/")[2] if name.startswith("/subscriptions/") else name
 
 
-def read_identity(part: Part) -> dict[str, Any] | None:
+def read_identity(node: Node) -> dict[str, Any] | None:
     """Under whose identity it runs; told apart by the service alone."""
-    if not part.is_mapping():
+    if not node.expect_mapping():
         return None
-    part.required("type")
-    return part.mapping()
+    node.required("type")
+    return node.mapping()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlops_dagster.aml.bindings import sole_binding
-from mlops_dagster.aml.document import is_file, is_folder, shown
+from mlops_dagster.aml.document import is_file, is_folder, short_repr
 from mlops_dagster.aml.environment import BuildContext, Environment
-from mlops_dagster.aml.node import Part
-from mlops_dagster.aml.references import LocalPath, Url, parse_reference, resolved
+from mlops_dagster.aml.node import Node
+from mlops_dagster.aml.references import LocalPath, Url, parse_reference, resolve_path
 
 FIELDS = (
     "name", "version", "description", "tags", "properties", "build", "image", "conda_file",
@@ -21,100 +21,100 @@ FIELDS = (
 )  # fmt: skip
 
 
-def read_environment(part: Part) -> Environment | None:
+def read_environment(node: Node) -> Environment | None:
     """An environment as a job or component names or describes it; None where there is none."""
-    if isinstance(part.data, str):
-        return _named(part, part.data.strip())
-    if not part.is_mapping():
+    if isinstance(node.data, str):
+        return _environment_by_name(node, node.data.strip())
+    if not node.expect_mapping():
         return None
-    return describe_environment(part)
+    return describe_environment(node)
 
 
-def _named(part: Part, text: str) -> Environment | None:
+def _environment_by_name(node: Node, text: str) -> Environment | None:
     if sole_binding(text):
         return Environment(reference=text)
     reference = parse_reference(text)
     if text.lower().startswith("file:"):
-        path = Path(resolved(text, part.folder))
+        path = Path(resolve_path(text, node.folder))
         if not is_file(path):
-            part.problem(f"There is no file {path}.", "Check the path after `file:`.")
+            node.add_problem(f"There is no file {path}.", "Check the path after `file:`.")
             return None
-        document = part.reading.document(path)
-        return None if document is None else describe_environment(Part.root(document, part.reading))
+        document = node.session.document(path)
+        return None if document is None else describe_environment(Node.root(document, node.session))
     if isinstance(reference, LocalPath | Url):
         remedy = (
             "Write azureml:NAME:VERSION for a registered environment, file:PATH for a file, or a "
             "mapping with `image:` for an image."
         )
-        part.problem(f"Found {shown(text)}, which names no environment.", remedy)
+        node.add_problem(f"Found {short_repr(text)}, which names no environment.", remedy)
         return None
     return Environment(reference=text)
 
 
-def describe_environment(part: Part) -> Environment:
+def describe_environment(node: Node) -> Environment:
     """An environment that is described here."""
     for name in ("channels", "dependencies"):
-        if part.has(name):
+        if node.has(name):
             remedy = "Put it into a conda file and name that file as `conda_file:`."
-            part.at(name).problem(f"{name!r} belongs into a conda specification.", remedy)
-    part.fields((*FIELDS, "channels", "dependencies"))
-    conda, conda_file = _conda(part.at("conda_file"))
-    if part.at("image").given and part.at("build").given:
-        part.at("build").problem("An environment has an image or a build context, not both.")
+            node.at(name).add_problem(f"{name!r} belongs into a conda specification.", remedy)
+    node.check_fields((*FIELDS, "channels", "dependencies"))
+    conda, conda_file = _conda(node.at("conda_file"))
+    if node.at("image").is_set and node.at("build").is_set:
+        node.at("build").add_problem("An environment has an image or a build context, not both.")
     return Environment(
-        name=part.text("name"),
-        version=part.text("version"),
-        description=part.text("description") or "",
-        image=part.text("image"),
-        build=_build(part.at("build")),
+        name=node.text("name"),
+        version=node.text("version"),
+        description=node.text("description") or "",
+        image=node.text("image"),
+        build=_build(node.at("build")),
         conda=conda,
         conda_file=conda_file,
-        os_type=part.choice("os_type", ("linux", "windows")),
-        inference_config=part.mapping("inference_config") or None,
-        tags=part.labels("tags"),
-        properties=part.labels("properties"),
+        os_type=node.choice("os_type", ("linux", "windows")),
+        inference_config=node.mapping("inference_config") or None,
+        tags=node.labels("tags"),
+        properties=node.labels("properties"),
     )
 
 
-def _build(part: Part) -> BuildContext | None:
-    if not part.is_mapping():
+def _build(node: Node) -> BuildContext | None:
+    if not node.expect_mapping():
         return None
-    part.fields(("path", "dockerfile_path"))
-    path = part.required("path").as_text()
+    node.check_fields(("path", "dockerfile_path"))
+    path = node.required("path").as_text()
     if path is None:
         return None
     if isinstance(parse_reference(path), LocalPath):
-        folder = Path(resolved(path, part.folder))
+        folder = Path(resolve_path(path, node.folder))
         if not is_folder(folder):
-            part.at("path").problem(f"There is no folder {folder}.", "Check the path.")
+            node.at("path").add_problem(f"There is no folder {folder}.", "Check the path.")
         path = str(folder)
-    return BuildContext(path=path, dockerfile_path=part.text("dockerfile_path") or "Dockerfile")
+    return BuildContext(path=path, dockerfile_path=node.text("dockerfile_path") or "Dockerfile")
 
 
-def _conda(part: Part) -> tuple[dict[str, Any] | None, Path | None]:
-    if not part.given:
+def _conda(node: Node) -> tuple[dict[str, Any] | None, Path | None]:
+    if not node.is_set:
         return None, None
-    if isinstance(part.data, dict):
-        return _specification(part), None
-    if not isinstance(part.data, str):
-        part.wrong("a path or a conda specification")
+    if isinstance(node.data, dict):
+        return _specification(node), None
+    if not isinstance(node.data, str):
+        node.add_mismatch("a path or a conda specification")
         return None, None
-    path = Path(resolved(part.data, part.folder))
+    path = Path(resolve_path(node.data, node.folder))
     if not is_file(path):
-        part.problem(f"There is no file {path}.", "Check the path; it starts from this file.")
+        node.add_problem(f"There is no file {path}.", "Check the path; it starts from this file.")
         return None, None
-    document = part.reading.document(path)
+    document = node.session.document(path)
     if document is None:
         return None, path
-    return _specification(Part.root(document, part.reading)), path
+    return _specification(Node.root(document, node.session)), path
 
 
-def _specification(part: Part) -> dict[str, Any]:
-    for item in part.items("dependencies"):
+def _specification(node: Node) -> dict[str, Any]:
+    for item in node.items("dependencies"):
         if isinstance(item.data, dict):
             for _, packages in item.entries():
                 if not isinstance(packages.data, list | None):
-                    packages.wrong("a list of packages")
+                    packages.add_mismatch("a list of packages")
         elif not isinstance(item.data, str):
-            item.wrong("a package, or `pip:` with a list of them")
-    return {name: entry.data for name, entry in part.entries()}
+            item.add_mismatch("a package, or `pip:` with a list of them")
+    return {name: entry.data for name, entry in node.entries()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlops_dagster.aml.bindings import sole_binding
-from mlops_dagster.aml.io import InputSpec, InputValue, OutputSpec, OutputValue
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec, OutputValue
 from mlops_dagster.aml.job import (
     ComponentReference,
     Job,
@@ -17,128 +17,135 @@ from mlops_dagster.aml.job import (
     Step,
     UnsupportedComponent,
 )
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read import command, spark, sweep
+from mlops_dagster.aml.read.binding_checks import Scope, check_inputs_given
 from mlops_dagster.aml.read.component import read_component_at
-from mlops_dagster.aml.read.ios import inferred_input, inferred_outputs, read_input, read_outputs
-from mlops_dagster.aml.read.legacy_syntax import with_double_braces
+from mlops_dagster.aml.read.inputs_outputs import (
+    implied_input_spec,
+    implied_output_specs,
+    read_input,
+    read_outputs,
+)
+from mlops_dagster.aml.read.legacy_syntax import expand_single_braces
 from mlops_dagster.aml.read.pipeline import read_settings, read_steps
-from mlops_dagster.aml.read.program import UNSUPPORTED, read_common
-from mlops_dagster.aml.read.step import FIELDS, finish, read_draft, step_of
-from mlops_dagster.aml.read.wiring import Scope, check_given
-from mlops_dagster.aml.references import LocalPath, parse_reference, resolved
+from mlops_dagster.aml.read.program import AZURE_ONLY_TYPES, read_common_fields
+from mlops_dagster.aml.read.step import FIELDS, build_step, finish_step, read_draft
+from mlops_dagster.aml.references import LocalPath, parse_reference, resolve_path
 
 _KINDS = {"command": command.FIELDS, "sweep": sweep.FIELDS, "spark": spark.FIELDS}
 
 
-def read_job(part: Part) -> Job | None:
+def read_job(node: Node) -> Job | None:
     """A job; None, with the mistakes noted, where there is nothing to run."""
-    kind = _kind(part)
+    kind = _job_type(node)
     if kind is None:
         return None
     if kind == "pipeline":
-        step = _pipeline(part)
-    elif kind in UNSUPPORTED:
-        step = Step(component=UnsupportedComponent(kind=kind, body=part.mapping()))
+        step = _pipeline(node)
+    elif kind in AZURE_ONLY_TYPES:
+        step = Step(component=UnsupportedComponent(kind=kind, body=node.mapping()))
     else:
-        step = _standing(part, kind)
+        step = _single_step(node, kind)
     if step is None:
         return None
     return Job(
         step=step,
-        name=part.text("name"),
-        display_name=part.text("display_name"),
-        description=part.text("description") or "",
-        experiment_name=part.text("experiment_name"),
-        tags=part.labels("tags"),
-        properties=part.labels("properties"),
-        source=part.document.path,
+        name=node.text("name"),
+        display_name=node.text("display_name"),
+        description=node.text("description") or "",
+        experiment_name=node.text("experiment_name"),
+        tags=node.labels("tags"),
+        properties=node.labels("properties"),
+        source=node.document.path,
     )
 
 
-def _kind(part: Part) -> str | None:
-    if not part.at("type").given:
+def _job_type(node: Node) -> str | None:
+    if not node.at("type").is_set:
         guesses = {"jobs": "pipeline", "trial": "sweep", "entry": "spark"}
-        return next((kind for field, kind in guesses.items() if part.has(field)), "command")
-    if part.data["type"] == "parallel":
+        return next((kind for field, kind in guesses.items() if node.has(field)), "command")
+    if node.data["type"] == "parallel":
         remedy = "Make it a step of a pipeline."
-        part.at("type").problem("A parallel job runs only as a step of a pipeline.", remedy)
+        node.at("type").add_problem("A parallel job runs only as a step of a pipeline.", remedy)
         return None
-    return part.choice("type", (*_KINDS, "pipeline", *UNSUPPORTED))
+    return node.choice("type", (*_KINDS, "pipeline", *AZURE_ONLY_TYPES))
 
 
-def _standing(part: Part, kind: str) -> Step | None:
-    part = with_double_braces(part)
-    part.fields((*FIELDS, *_KINDS[kind]))
-    if part.has("component"):
-        part.at("component").problem(
+def _single_step(node: Node, kind: str) -> Step | None:
+    node = expand_single_braces(node)
+    node.check_fields((*FIELDS, *_KINDS[kind]))
+    if node.has("component"):
+        node.at("component").add_problem(
             f"A {kind} job has no component.", "Put it into a pipeline, as a step."
         )
         return None
-    for name, entry in part.entries("outputs"):
+    for name, entry in node.entries("outputs"):
         if isinstance(entry.data, str) and sole_binding(entry.data):
-            entry.problem(f"{entry.data} has no meaning outside a pipeline.", f"Write `{name}:`.")
+            entry.add_problem(
+                f"{entry.data} has no meaning outside a pipeline.", f"Write `{name}:`."
+            )
             return None
-    draft = read_draft(part, "", {}, {}, read_component_at)
-    return None if draft is None else finish(draft, Scope())
+    draft = read_draft(node, "", {}, {}, read_component_at)
+    return None if draft is None else finish_step(draft, Scope())
 
 
-def _pipeline(part: Part) -> Step | None:
-    part.fields((*FIELDS, "jobs"))
-    if not part.has("component"):
-        return _described(part)
-    if part.at("jobs").given:
-        part.at("jobs").problem("A pipeline job has `jobs:` or `component:`, not both.")
+def _pipeline(node: Node) -> Step | None:
+    node.check_fields((*FIELDS, "jobs"))
+    if not node.has("component"):
+        return _inline_pipeline(node)
+    if node.at("jobs").is_set:
+        node.at("jobs").add_problem("A pipeline job has `jobs:` or `component:`, not both.")
         return None
-    component = read_component_at(part.at("component"))
+    component = read_component_at(node.at("component"))
     if component is None:
         return None
     if not isinstance(component, PipelineComponent | ComponentReference):
         remedy = "Name a pipeline component, or list the steps under `jobs:`."
-        part.at("component").problem(f"This is a {component.type} component.", remedy)
+        node.at("component").add_problem(f"This is a {component.type} component.", remedy)
         return None
     declared = None if isinstance(component, ComponentReference) else component.inputs
-    given = _given(part, declared)
-    outputs = read_outputs(part.at("outputs"), binds=False)
-    check_given(part, component, given, step=False)
+    given = _read_inputs(node, declared)
+    outputs = read_outputs(node.at("outputs"), binds=False)
+    check_inputs_given(node, component, given, step=False)
     if isinstance(component, PipelineComponent):
-        settings = read_settings(part.at("settings"))
+        settings = read_settings(node.at("settings"))
         component = component.model_copy(update={"settings": settings})
-    return step_of(part, component, given, outputs, None)
+    return build_step(node, component, given, outputs, None)
 
 
-def _described(part: Part) -> Step:
-    given = _given(part, None)
-    outputs = read_outputs(part.at("outputs"), binds=False)
-    loose = frozenset(name for name, value in given.items() if _may_be_data(value))
-    common = read_common(part) | {
+def _inline_pipeline(node: Node) -> Step:
+    given = _read_inputs(node, None)
+    outputs = read_outputs(node.at("outputs"), binds=False)
+    untyped_inputs = frozenset(name for name, value in given.items() if _may_be_data(value))
+    common = read_common_fields(node) | {
         "name": None,
-        "inputs": {name: inferred_input(value) for name, value in given.items()},
-        "outputs": inferred_outputs(outputs),
+        "inputs": {name: implied_input_spec(value) for name, value in given.items()},
+        "outputs": implied_output_specs(outputs),
         "tags": {},
         "properties": {},
     }
-    pipeline = read_steps(part, common, read_component_at, loose=loose)
+    pipeline = read_steps(node, common, read_component_at, untyped_inputs=untyped_inputs)
     pipeline = pipeline.model_copy(
-        update={"outputs": _typed_outputs(pipeline.outputs, outputs, pipeline)}
+        update={"outputs": _with_output_types(pipeline.outputs, outputs, pipeline)}
     )
-    for name, spec in _consumed_as_data(pipeline, loose).items():
-        path = resolved(str(given[name].value), part.folder)
+    for name, spec in _texts_used_as_data(pipeline, untyped_inputs).items():
+        path = resolve_path(str(given[name].value), node.folder)
         given[name] = InputValue(type=spec.type, path=path)
         pipeline = pipeline.model_copy(update={"inputs": {**pipeline.inputs, name: spec}})
-    return step_of(part, pipeline, given, outputs, None)
+    return build_step(node, pipeline, given, outputs, None)
 
 
-def _given(part: Part, declared: Mapping[str, InputSpec] | None) -> dict[str, InputValue]:
+def _read_inputs(node: Node, declared: Mapping[str, InputSpec] | None) -> dict[str, InputValue]:
     given: dict[str, InputValue] = {}
-    for name, entry in part.entries("inputs"):
+    for name, entry in node.entries("inputs"):
         spec = declared.get(name) if declared is not None else None
         value = read_input(entry, spec)
         if value is None:
             continue
         binding = sole_binding(value.path if value.path is not None else value.value)
         if binding is not None and binding.root != "name":
-            entry.problem(f"{binding.text} has no meaning here.", "Give the value itself.")
+            entry.add_problem(f"{binding.text} has no meaning here.", "Give the value itself.")
             continue
         given[name] = value
     return given
@@ -152,7 +159,9 @@ def _may_be_data(value: InputValue) -> bool:
     )
 
 
-def _consumed_as_data(pipeline: PipelineComponent, loose: frozenset[str]) -> dict[str, InputSpec]:
+def _texts_used_as_data(
+    pipeline: PipelineComponent, untyped_inputs: frozenset[str]
+) -> dict[str, InputSpec]:
     found: dict[str, InputSpec] = {}
     for step in pipeline.jobs.values():
         for name, value in step.inputs.items():
@@ -160,12 +169,12 @@ def _consumed_as_data(pipeline: PipelineComponent, loose: frozenset[str]) -> dic
             spec = step.component.inputs.get(name)
             if binding and binding.root == "parent.inputs" and spec and spec.is_data:
                 outer = binding.names[0]
-                if outer in loose:
+                if outer in untyped_inputs:
                     found.setdefault(outer, InputSpec(type=spec.type))
     return found
 
 
-def _typed_outputs(
+def _with_output_types(
     specs: Mapping[str, OutputSpec],
     values: Mapping[str, OutputValue],
     pipeline: PipelineComponent,

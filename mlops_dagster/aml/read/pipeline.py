@@ -9,39 +9,39 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from mlops_dagster.aml.document import shown
+from mlops_dagster.aml.document import short_repr
 from mlops_dagster.aml.graph import cycle, dependencies
 from mlops_dagster.aml.job import ParallelFor, PipelineComponent, PipelineSettings
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.node import Node
+from mlops_dagster.aml.read.binding_checks import Scope
 from mlops_dagster.aml.read.command import read_compute
-from mlops_dagster.aml.read.legacy_syntax import with_own_inputs
-from mlops_dagster.aml.read.step import ComponentReader, finish, read_draft
-from mlops_dagster.aml.read.wiring import Scope
+from mlops_dagster.aml.read.legacy_syntax import follow_step_inputs
+from mlops_dagster.aml.read.step import ComponentReader, finish_step, read_draft
 
 FIELDS = ("jobs", "settings", "compute")
 _STEP_NAME = re.compile(r"[a-z_][a-z\d_]*")
 
 
 def read_steps(
-    part: Part,
+    node: Node,
     common: dict[str, Any],
     read_component: ComponentReader,
     *,
-    loose: frozenset[str] = frozenset(),
+    untyped_inputs: frozenset[str] = frozenset(),
 ) -> PipelineComponent:
     """A pipeline, with the fields that every component has in ``common``.
 
     Args:
         read_component: reads what a step names as its component.
-        loose: inputs of the pipeline whose type is settled by the step that takes them.
+        untyped_inputs: inputs of the pipeline whose type is settled by the step that takes them.
     """
-    settings = read_settings(part.at("settings"))
-    jobs = part.at("jobs")
-    if not jobs.given or jobs.data == {}:
-        part.problem("The pipeline has no steps.", "Name them under `jobs:`.")
+    settings = read_settings(node.at("settings"))
+    jobs = node.at("jobs")
+    if not jobs.is_set or jobs.data == {}:
+        node.add_problem("The pipeline has no steps.", "Name them under `jobs:`.")
     outputs = common["outputs"]
-    written = {name: entry for name, entry in jobs.entries() if _named_well(entry, name)}
-    named = with_own_inputs(written)
+    written = {name: entry for name, entry in jobs.entries() if _check_step_name(entry, name)}
+    named = follow_step_inputs(written)
     drafts = {
         name: read_draft(entry, name, named, outputs, read_component)
         for name, entry in named.items()
@@ -50,54 +50,56 @@ def read_steps(
     scope = Scope(
         inputs=common["inputs"],
         outputs=outputs,
-        steps={name: draft.produced if draft else None for name, draft in drafts.items()},
-        loose=loose,
+        steps={name: draft.bindable_outputs if draft else None for name, draft in drafts.items()},
+        untyped_inputs=untyped_inputs,
     )
-    looped = {
+    in_loop = {
         draft.component.body for draft in read.values() if isinstance(draft.component, ParallelFor)
     }
-    steps = {name: finish(draft, scope, looped=name in looped) for name, draft in read.items()}
+    steps = {
+        name: finish_step(draft, scope, in_loop=name in in_loop) for name, draft in read.items()
+    }
     pipeline = PipelineComponent(**common, jobs=steps, settings=settings)
     _check_cycle(jobs, pipeline)
     return pipeline
 
 
-def read_settings(part: Part) -> PipelineSettings:
+def read_settings(node: Node) -> PipelineSettings:
     """What all steps share."""
-    if not part.is_mapping():
+    if not node.expect_mapping():
         return PipelineSettings()
-    part.fields(
+    node.check_fields(
         ("default_compute", "default_datastore", "continue_on_step_failure", "force_rerun",
          "continue_run_on_failed_optional_input", "on_init", "on_finalize", "default_compute_target",
          "skip_validation", "component_skip_validation"),
         closed=False,
     )  # fmt: skip
     for name in ("default_compute", "default_datastore"):
-        text = part.text(name)
+        text = node.text(name)
         if text is not None and not text.startswith(("azureml:", "${{")) and text != "serverless":
-            part.at(name).problem(f"Found {shown(text)}.", f"Write azureml:{text}.")
-    datastore = part.text("default_datastore")
+            node.at(name).add_problem(f"Found {short_repr(text)}.", f"Write azureml:{text}.")
+    datastore = node.text("default_datastore")
     return PipelineSettings(
-        default_compute=read_compute(part.at("default_compute")),
-        default_datastore=read_compute(part.at("default_datastore")) if datastore else None,
-        continue_on_step_failure=part.boolean("continue_on_step_failure", default=True),
-        force_rerun=part.boolean("force_rerun", default=False),
-        continue_run_on_failed_optional_input=part.boolean(
+        default_compute=read_compute(node.at("default_compute")),
+        default_datastore=read_compute(node.at("default_datastore")) if datastore else None,
+        continue_on_step_failure=node.boolean("continue_on_step_failure", default=True),
+        force_rerun=node.boolean("force_rerun", default=False),
+        continue_run_on_failed_optional_input=node.boolean(
             "continue_run_on_failed_optional_input", default=True
         ),
     )
 
 
-def _named_well(entry: Part, name: str) -> bool:
+def _check_step_name(entry: Node, name: str) -> bool:
     if _STEP_NAME.fullmatch(name):
         return True
     better = re.sub(r"[^a-z\d_]", "_", name.lower()).lstrip("0123456789") or "step"
     remedy = f"Use lower-case letters, digits and underscores, such as {better!r}."
-    entry.problem(f"{shown(name)} cannot be the name of a step.", remedy)
+    entry.add_problem(f"{short_repr(name)} cannot be the name of a step.", remedy)
     return False
 
 
-def _check_cycle(jobs: Part, pipeline: PipelineComponent) -> None:
+def _check_cycle(jobs: Node, pipeline: PipelineComponent) -> None:
     waits = dependencies(pipeline)
     for name in waits:
         waits[name].pop(name, None)  # a step's own output is told of where it is bound
@@ -106,7 +108,7 @@ def _check_cycle(jobs: Part, pipeline: PipelineComponent) -> None:
         return
     reasons = [waits[later][earlier] for earlier, later in pairwise(found)]
     start = jobs.at(found[0])
-    start.problem(
+    start.add_problem(
         f"Steps wait for each other: {' -> '.join(found)} ({'; '.join(reasons)}).",
         "Take one of these bindings away.",
     )

@@ -13,31 +13,31 @@ from mlops_dagster.aml.job import (
     ParallelComponent,
     SparkComponent,
 )
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read import command, parallel, spark
-from mlops_dagster.aml.read.wiring import check_command
+from mlops_dagster.aml.read.binding_checks import check_command
 
 FIELDS = (
     "name", "version", "display_name", "description", "tags", "properties", "type", "inputs",
     "outputs", "is_deterministic", "intellectual_property", "latest_version",
     "auto_delete_setting",
 )  # fmt: skip
-UNSUPPORTED = (
+AZURE_ONLY_TYPES = (
     "automl", "data_transfer", "import", "finetuning", "distillation", "promptflow_parallel",
     "flow", "fl_scatter_gather",
 )  # fmt: skip
 _KINDS = ("command", "parallel", "spark", "pipeline")
 
 
-def kind_of(part: Part) -> str | None:
+def component_type(node: Node) -> str | None:
     """The ``type`` of a component or step, or what its fields tell where it is left out."""
-    if not part.at("type").given:
+    if not node.at("type").is_set:
         guesses = {"jobs": "pipeline", "task": "parallel", "entry": "spark", "trial": "sweep"}
-        return next((kind for field, kind in guesses.items() if part.has(field)), "command")
-    return part.choice("type", (*_KINDS, *UNSUPPORTED))
+        return next((kind for field, kind in guesses.items() if node.has(field)), "command")
+    return node.choice("type", (*_KINDS, *AZURE_ONLY_TYPES))
 
 
-def read_leaf(part: Part, kind: str, common: dict[str, Any], *, declared: bool) -> Component:
+def read_program(node: Node, kind: str, common: dict[str, Any], *, declared: bool) -> Component:
     """A component that runs a program: a command, a parallel task or a Spark application.
 
     Args:
@@ -45,22 +45,22 @@ def read_leaf(part: Part, kind: str, common: dict[str, Any], *, declared: bool) 
     """
     fields = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}[kind]
     if declared:
-        part.fields((*FIELDS, *fields), closed=False)
+        node.check_fields((*FIELDS, *fields), closed=False)
     found: Component
     match kind:
         case "parallel":
-            found = parallel.read_parallel(part, common)
+            found = parallel.read_parallel(node, common)
         case "spark":
-            found = spark.read_spark(part, common)
+            found = spark.read_spark(node, common)
         case _:
-            found = command.read_command(part, common)
+            found = command.read_command(node, common)
     if declared:
-        check_texts(part, found, declared=True)
+        check_program_bindings(node, found, declared=True)
     return found
 
 
-def check_texts(
-    part: Part,
+def check_program_bindings(
+    node: Node,
     component: Component,
     *,
     declared: bool,
@@ -68,10 +68,10 @@ def check_texts(
 ) -> None:
     """Note bindings in what a component runs that nothing declares."""
     if isinstance(component, ParallelComponent):
-        parallel.check_parallel(part, component, declared=declared)
+        parallel.check_parallel(node, component, declared=declared)
         return
     check_command(
-        part.at("args" if isinstance(component, SparkComponent) else "command"),
+        node.at("args" if isinstance(component, SparkComponent) else "command"),
         component.inputs,
         component.outputs,
         declared=declared,
@@ -79,14 +79,14 @@ def check_texts(
     )
 
 
-def read_common(part: Part) -> dict[str, Any]:
+def read_common_fields(node: Node) -> dict[str, Any]:
     """The fields that every component has, but for its inputs and outputs."""
     return {
-        "name": part.text("name"),
-        "version": part.text("version"),
-        "display_name": part.text("display_name"),
-        "description": part.text("description") or "",
-        "tags": part.labels("tags"),
-        "properties": part.labels("properties"),
-        "is_deterministic": part.boolean("is_deterministic", default=True),
+        "name": node.text("name"),
+        "version": node.text("version"),
+        "display_name": node.text("display_name"),
+        "description": node.text("description") or "",
+        "tags": node.labels("tags"),
+        "properties": node.labels("properties"),
+        "is_deterministic": node.boolean("is_deterministic", default=True),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_dagster.aml.bindings import bindings, sole_binding
-from mlops_dagster.aml.io import InputSpec, InputValue, OutputSpec, OutputValue
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec, OutputValue
 from mlops_dagster.aml.job import (
     Component,
     ComponentReference,
@@ -20,14 +20,24 @@ from mlops_dagster.aml.job import (
     Sweep,
     UnsupportedComponent,
 )
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read import command, parallel, spark, sweep
+from mlops_dagster.aml.read.binding_checks import (
+    Scope,
+    check_input_bindings,
+    check_inputs_given,
+    text_nodes,
+)
 from mlops_dagster.aml.read.control import KINDS as CONTROL
 from mlops_dagster.aml.read.control import read_control
 from mlops_dagster.aml.read.environment import read_environment
-from mlops_dagster.aml.read.ios import inferred_input, inferred_outputs, read_input, read_outputs
-from mlops_dagster.aml.read.program import UNSUPPORTED, check_texts, read_leaf
-from mlops_dagster.aml.read.wiring import Scope, check_given, check_input_bindings, walk_text
+from mlops_dagster.aml.read.inputs_outputs import (
+    implied_input_spec,
+    implied_output_specs,
+    read_input,
+    read_outputs,
+)
+from mlops_dagster.aml.read.program import AZURE_ONLY_TYPES, check_program_bindings, read_program
 from mlops_dagster.errors import suggest
 
 FIELDS = (
@@ -35,7 +45,7 @@ FIELDS = (
     "experiment_name", "inputs", "outputs", "compute", "identity", "services", "settings",
     "is_deterministic", "parent_job_name", "status", "log_files",
 )  # fmt: skip
-_LEAVES = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}
+_PROGRAM_FIELDS = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}
 _OWN_BINDINGS = frozenset(
     [
         "inputs",
@@ -59,7 +69,7 @@ _OWN_BINDINGS = frozenset(
 )
 
 
-ComponentReader = Callable[[Part], Component | None]
+ComponentReader = Callable[[Node], Component | None]
 """Reads a component from where it is named or written."""
 
 
@@ -72,14 +82,14 @@ class Draft:
     """
 
     name: str
-    part: Part
+    node: Node
     component: Component
     outputs: dict[str, OutputValue]
     declared: bool
     sweep: Sweep | None = None
 
     @property
-    def produced(self) -> Mapping[str, OutputSpec] | None:
+    def bindable_outputs(self) -> Mapping[str, OutputSpec] | None:
         """What other steps can bind to; None where only the service knows it."""
         unknown = (ComponentReference, UnsupportedComponent)
         if isinstance(self.component, unknown) or self.component.type in CONTROL:
@@ -88,7 +98,7 @@ class Draft:
 
 
 def read_draft(
-    part: Part,
+    node: Node,
     name: str,
     steps: Mapping[str, Any],
     outer: Mapping[str, OutputSpec],
@@ -101,152 +111,162 @@ def read_draft(
         outer: the outputs of the pipeline, from which a bound output takes its type.
         read_component: reads what the step names as its component, which may be a pipeline again.
     """
-    if not part.given:
-        part.problem("The step is empty.", "Write `type: command` and what is to be run.")
-    if not part.is_mapping():
+    if not node.is_set:
+        node.add_problem("The step is empty.", "Write `type: command` and what is to be run.")
+    if not node.expect_mapping():
         return None
-    kind = _kind(part)
+    kind = _step_type(node)
     if kind in CONTROL:
-        control = read_control(part, kind, steps)
-        return None if control is None else Draft(name, part, control, {}, declared=True)
-    if kind in UNSUPPORTED:
-        body = UnsupportedComponent(kind=kind, body=part.mapping())
-        return Draft(name, part, body, {}, declared=True)
-    return _running_draft(part, name, kind, outer, read_component) if kind is not None else None
+        control = read_control(node, kind, steps)
+        return None if control is None else Draft(name, node, control, {}, declared=True)
+    if kind in AZURE_ONLY_TYPES:
+        body = UnsupportedComponent(kind=kind, body=node.mapping())
+        return Draft(name, node, body, {}, declared=True)
+    return _program_draft(node, name, kind, outer, read_component) if kind is not None else None
 
 
-def _running_draft(
-    part: Part,
+def _program_draft(
+    node: Node,
     name: str,
     kind: str,
     outer: Mapping[str, OutputSpec],
     read_component: ComponentReader,
 ) -> Draft | None:
-    outputs = read_outputs(part.at("outputs"), binds=True)
+    outputs = read_outputs(node.at("outputs"), binds=True)
     if kind == "sweep":
-        return _sweep_draft(part, name, outputs, outer, read_component)
-    if part.has("component"):
-        part.fields((*FIELDS, *(f for fields in _LEAVES.values() for f in fields)), closed=False)
-        component = read_component(part.at("component"))
+        return _sweep_draft(node, name, outputs, outer, read_component)
+    if node.has("component"):
+        node.check_fields(
+            (*FIELDS, *(f for fields in _PROGRAM_FIELDS.values() for f in fields)), closed=False
+        )
+        component = read_component(node.at("component"))
         if component is None:
             return None
-        _check_kind(part, component)
-        return Draft(name, part, _overridden(part, component), outputs, declared=True)
+        _check_kind(node, component)
+        return Draft(name, node, _with_step_settings(node, component), outputs, declared=True)
     if kind == "pipeline":
         remedy = "Put its steps into a file of their own, and name it as `component:`."
-        part.problem("A pipeline inside a pipeline is a component.", remedy)
+        node.add_problem("A pipeline inside a pipeline is a component.", remedy)
         return None
-    part.fields((*FIELDS, *_LEAVES[kind]), closed=False)
-    component = read_leaf(part, kind, _common(part, outputs, outer), declared=False)
-    return Draft(name, part, component, outputs, declared=False)
+    node.check_fields((*FIELDS, *_PROGRAM_FIELDS[kind]), closed=False)
+    component = read_program(
+        node, kind, _inline_component_fields(node, outputs, outer), declared=False
+    )
+    return Draft(name, node, component, outputs, declared=False)
 
 
-def _kind(part: Part) -> str | None:
-    if part.at("type").given:
-        return part.choice("type", (*_LEAVES, "pipeline", "sweep", *CONTROL, *UNSUPPORTED))
-    if part.has("component"):
+def _step_type(node: Node) -> str | None:
+    if node.at("type").is_set:
+        return node.choice(
+            "type", (*_PROGRAM_FIELDS, "pipeline", "sweep", *CONTROL, *AZURE_ONLY_TYPES)
+        )
+    if node.has("component"):
         return "command"
     guesses = {"trial": "sweep", "task": "parallel", "entry": "spark", "jobs": "pipeline"}
-    return next((kind for field, kind in guesses.items() if part.has(field)), "command")
+    return next((kind for field, kind in guesses.items() if node.has(field)), "command")
 
 
-def _common(
-    part: Part, outputs: Mapping[str, OutputValue], outer: Mapping[str, OutputSpec]
+def _inline_component_fields(
+    node: Node, outputs: Mapping[str, OutputValue], outer: Mapping[str, OutputSpec]
 ) -> dict[str, Any]:
     """What a component that is written into a job has by itself."""
-    specs = inferred_outputs(outputs)
+    specs = implied_output_specs(outputs)
     for name, value in outputs.items():
         binding = sole_binding(value.path)
         if value.type is None and binding and binding.names and binding.names[0] in outer:
             specs[name] = specs[name].model_copy(update={"type": outer[binding.names[0]].type})
     return {
         "outputs": specs,
-        "is_deterministic": part.boolean("is_deterministic", default=True),
+        "is_deterministic": node.boolean("is_deterministic", default=True),
     }
 
 
 def _sweep_draft(
-    part: Part,
+    node: Node,
     name: str,
     outputs: dict[str, OutputValue],
     outer: Mapping[str, OutputSpec],
     read_component: ComponentReader,
 ) -> Draft | None:
-    part.fields((*FIELDS, *sweep.FIELDS), closed=False)
-    found = sweep.read_sweep(part)
-    trial = part.required("trial")
-    if not trial.given:
+    node.check_fields((*FIELDS, *sweep.FIELDS), closed=False)
+    found = sweep.read_sweep(node)
+    trial = node.required("trial")
+    if not trial.is_set:
         return None
     declared = not isinstance(trial.data, dict) or trial.has("inputs") or trial.has("outputs")
     if declared:
         component = read_component(trial)
         _check_trial(trial, component)
     elif trial.has("component"):
-        trial.problem("A trial is a command.", "Name its file as `trial:`.")
+        trial.add_problem("A trial is a command.", "Name its file as `trial:`.")
         return None
     else:
-        trial.fields((*command.FIELDS, "type", "name", "version", "display_name", "description"))
-        component = read_leaf(trial, "command", _common(part, outputs, outer), declared=False)
+        trial.check_fields(
+            (*command.FIELDS, "type", "name", "version", "display_name", "description")
+        )
+        component = read_program(
+            trial, "command", _inline_component_fields(node, outputs, outer), declared=False
+        )
     if component is None or found is None:
         return None
-    return Draft(name, part, component, outputs, declared=declared, sweep=found)
+    return Draft(name, node, component, outputs, declared=declared, sweep=found)
 
 
-def _check_trial(part: Part, component: Component | None) -> None:
+def _check_trial(node: Node, component: Component | None) -> None:
     if component is not None and component.type not in ("command", "reference"):
-        part.problem(f"Found a {component.type} component; a trial is a command.")
+        node.add_problem(f"Found a {component.type} component; a trial is a command.")
 
 
-def _check_kind(part: Part, component: Component) -> None:
-    written = part.at("type")
-    if written.given and component.type not in ("reference", "unsupported", written.data.lower()):
+def _check_kind(node: Node, component: Component) -> None:
+    written = node.at("type")
+    if written.is_set and component.type not in ("reference", "unsupported", written.data.lower()):
         remedy = f"Write `type: {component.type}`."
-        written.problem(f"The component is a {component.type} component.", remedy)
+        written.add_problem(f"The component is a {component.type} component.", remedy)
 
 
-def _overridden(part: Part, component: Component) -> Component:
+def _with_step_settings(node: Node, component: Component) -> Component:
     """A parallel or Spark component with what its step sets anew."""
     if isinstance(component, ParallelComponent):
-        settings = parallel.read_settings(part)
+        settings = parallel.read_settings(node)
         older, newer = component.retry_settings, settings.get("retry_settings")
         if older is not None and newer is not None:
             given = newer.model_dump(exclude_none=True)
             settings["retry_settings"] = older.model_copy(update=given)
         return component.model_copy(update=settings)
     if isinstance(component, SparkComponent):
-        return component.model_copy(update=spark.read_settings(part))
+        return component.model_copy(update=spark.read_settings(node))
     return component
 
 
-def finish(draft: Draft, scope: Scope, *, looped: bool = False) -> Step:
+def finish_step(draft: Draft, scope: Scope, *, in_loop: bool = False) -> Step:
     """The step with its inputs, checked against its component and the pipeline around it.
 
     Args:
-        looped: a loop gives it further inputs.
+        in_loop: a loop gives it further inputs.
     """
-    part, component = draft.part, draft.component
-    given = _read_given(draft)
+    node, component = draft.node, draft.component
+    given = _read_inputs(draft)
     specs: Mapping[str, InputSpec] = component.inputs
     if not draft.declared:
-        specs = {name: _inferred(value, scope) for name, value in given.items()}
+        specs = {name: _implied_input_spec(value, scope) for name, value in given.items()}
         component = component.model_copy(update={"inputs": specs})
     for name, value in given.items():
-        entry = part.at("inputs").at(name)
+        entry = node.at("inputs").at(name)
         check_input_bindings(entry, value, specs.get(name), scope, draft.name)
     _check_outputs(draft, component, scope)
     _check_other_bindings(draft, scope)
-    if not looped and component.type not in CONTROL:
-        check_given(part, component, given | _searched(draft), step=True)
+    if not in_loop and component.type not in CONTROL:
+        check_inputs_given(node, component, given | _searched_inputs(draft), step=True)
     _check_own_texts(draft, component)
-    return step_of(part, component, given, draft.outputs, draft.sweep, name=draft.name)
+    return build_step(node, component, given, draft.outputs, draft.sweep, name=draft.name)
 
 
-def _read_given(draft: Draft) -> dict[str, InputValue]:
+def _read_inputs(draft: Draft) -> dict[str, InputValue]:
     """What is given to each input, as its declaration wants it."""
     if draft.component.type in CONTROL or isinstance(draft.component, UnsupportedComponent):
         return {}
     given: dict[str, InputValue] = {}
-    for name, entry in draft.part.entries("inputs"):
+    for name, entry in draft.node.entries("inputs"):
         spec = draft.component.inputs.get(name) if draft.declared else None
         value = read_input(entry, spec)
         if value is not None:
@@ -254,22 +274,22 @@ def _read_given(draft: Draft) -> dict[str, InputValue]:
     return given
 
 
-def _inferred(value: InputValue, scope: Scope) -> InputSpec:
+def _implied_input_spec(value: InputValue, scope: Scope) -> InputSpec:
     binding = sole_binding(value.path if value.path is not None else value.value)
     if binding is None:
-        return inferred_input(value)
+        return implied_input_spec(value)
     bound = scope.type_of(binding) or ("uri_folder" if binding.root == "parent.jobs" else "string")
     return InputSpec(type=value.type or bound, mode=value.mode)
 
 
-def _searched(draft: Draft) -> dict[str, InputValue]:
+def _searched_inputs(draft: Draft) -> dict[str, InputValue]:
     """The inputs that a sweep gives to its trial."""
     if draft.sweep is None or not draft.declared:
         return {}
     known = draft.component.inputs
     for name in draft.sweep.search_space:
         if name not in known and not isinstance(draft.component, ComponentReference):
-            draft.part.at("search_space").at(name).problem(
+            draft.node.at("search_space").at(name).add_problem(
                 f"The trial declares no input {name!r}.", suggest(name, known)
             )
     return {name: InputValue(value="") for name in draft.sweep.search_space if name in known}
@@ -279,18 +299,18 @@ def _check_own_texts(draft: Draft, component: Component) -> None:
     """Note what a component says of inputs and outputs that nobody declares."""
     if draft.declared or component.type in CONTROL:
         return
-    where = draft.part if draft.sweep is None else draft.part.at("trial")
+    where = draft.node if draft.sweep is None else draft.node.at("trial")
     space = None if draft.sweep is None else draft.sweep.search_space
-    check_texts(where, component, declared=False, search_space=space)
+    check_program_bindings(where, component, declared=False, search_space=space)
 
 
 def _check_outputs(draft: Draft, component: Component, scope: Scope) -> None:
-    outputs = draft.part.at("outputs")
-    produced = draft.produced
+    outputs = draft.node.at("outputs")
+    produced = draft.bindable_outputs
     for name, value in draft.outputs.items():
         entry = outputs.at(name)
         if draft.declared and produced is not None and name not in component.outputs:
-            entry.problem(
+            entry.add_problem(
                 f"The component declares no output {name!r}.", suggest(name, component.outputs)
             )
         if value.path is None:
@@ -302,37 +322,37 @@ def _check_outputs(draft: Draft, component: Component, scope: Scope) -> None:
                     remedy = suggest(binding.names[0], scope.outputs) or (
                         f"Add `{binding.names[0]}:` to the pipeline's outputs."
                     )
-                    where.problem(
+                    where.add_problem(
                         f"{binding.text}: the pipeline has no output {binding.names[0]!r}.", remedy
                     )
             elif binding.root in ("inputs", "outputs", "parent.jobs", "search_space"):
                 remedy = "Write ${{parent.outputs.NAME}}, or a datastore's address."
-                where.problem(f"{binding.text} is no place for an output.", remedy)
+                where.add_problem(f"{binding.text} is no place for an output.", remedy)
 
 
 def _check_other_bindings(draft: Draft, scope: Scope) -> None:
-    part, step = draft.part, draft.name
+    node, step = draft.node, draft.name
     if isinstance(draft.component, UnsupportedComponent):
-        _check_bindings_anywhere(part, scope, step)
+        _check_bindings_anywhere(node, scope, step)
         return
-    for text in walk_text(part, _OWN_BINDINGS):
+    for text in text_nodes(node, _OWN_BINDINGS):
         for binding in bindings(text.data):
             if binding.root == "parent.inputs":
                 scope.check(text, binding, step)
             elif binding.root in ("parent.jobs", "parent.outputs"):
-                text.problem(f"{binding.text} is known only to inputs and outputs.")
+                text.add_problem(f"{binding.text} is known only to inputs and outputs.")
 
 
-def _check_bindings_anywhere(part: Part, scope: Scope, step: str) -> None:
+def _check_bindings_anywhere(node: Node, scope: Scope, step: str) -> None:
     """AutoML and the like take data in fields of their own, such as ``training_data``."""
-    for text in walk_text(part, frozenset(["component", "outputs"])):
+    for text in text_nodes(node, frozenset(["component", "outputs"])):
         for binding in bindings(text.data):
             if binding.root in ("parent.inputs", "parent.jobs"):
                 scope.check(text, binding, step)
 
 
-def step_of(
-    part: Part,
+def build_step(
+    node: Node,
     component: Component,
     inputs: dict[str, InputValue],
     outputs: dict[str, OutputValue],
@@ -342,27 +362,27 @@ def step_of(
 ) -> Step:
     """The step that a step's or job's own fields describe around its component."""
     # What is written into a job belongs to its component; beside a component it overrides it.
-    beside = part.has("component") and component.type in ("command", "reference", "sweep")
-    queue = part.at("queue_settings")
-    queue.fields(("job_tier", "priority"), closed=False)
-    services = part.at("services")
+    beside = node.has("component") and component.type in ("command", "reference", "sweep")
+    queue = node.at("queue_settings")
+    queue.check_fields(("job_tier", "priority"), closed=False)
+    services = node.at("services")
     return Step(
         name=name,
         component=component,
         inputs=inputs,
         outputs=outputs,
-        compute=command.read_compute(part.at("compute")),
-        display_name=part.text("display_name"),
-        description=part.text("description") or "",
-        environment=read_environment(part.at("environment")) if beside else None,
-        environment_variables=command.read_environment_variables(part) if beside else {},
-        distribution=command.read_distribution(part.at("distribution")) if beside else None,
-        resources=command.read_resources(part.at("resources")) if beside or found else None,
-        limits=command.read_limits(part.at("limits")) if beside else None,
+        compute=command.read_compute(node.at("compute")),
+        display_name=node.text("display_name"),
+        description=node.text("description") or "",
+        environment=read_environment(node.at("environment")) if beside else None,
+        environment_variables=command.read_environment_variables(node) if beside else {},
+        distribution=command.read_distribution(node.at("distribution")) if beside else None,
+        resources=command.read_resources(node.at("resources")) if beside or found else None,
+        limits=command.read_limits(node.at("limits")) if beside else None,
         sweep=found,
-        identity=command.read_identity(part.at("identity")),
+        identity=command.read_identity(node.at("identity")),
         queue_settings=queue.mapping() or None,
         services={key: entry.mapping() for key, entry in services.entries()},
-        tags=part.labels("tags"),
-        properties=part.labels("properties"),
+        tags=node.labels("tags"),
+        properties=node.labels("properties"),
     )

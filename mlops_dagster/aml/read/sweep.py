@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from mlops_dagster.aml.document import shown
+from mlops_dagster.aml.document import short_repr
 from mlops_dagster.aml.job import Sweep, SweepLimits
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.node import Node
 
 FIELDS = (
     "trial", "sampling_algorithm", "search_space", "objective", "early_termination", "limits",
@@ -37,23 +37,23 @@ _POLICIES = {
 _POLICY_NAMES = {"medianstopping": "median_stopping", "truncationselection": "truncation_selection"}
 
 
-def read_sweep(part: Part) -> Sweep | None:
+def read_sweep(node: Node) -> Sweep | None:
     """What a sweep varies, how it samples, and what it looks for."""
-    space = {name: _distribution(entry) for name, entry in part.entries("search_space")}
+    space = {name: _distribution(entry) for name, entry in node.entries("search_space")}
     if not space:
-        part.at("search_space").problem(
+        node.at("search_space").add_problem(
             "There is nothing to vary.", "Name inputs and their ranges."
         )
-    objective = part.required("objective")
-    if objective.is_mapping():
-        objective.fields(("goal", "primary_metric"))
-    metric = objective.required("primary_metric").as_text() if objective.given else None
+    objective = node.required("objective")
+    if objective.expect_mapping():
+        objective.check_fields(("goal", "primary_metric"))
+    metric = objective.required("primary_metric").as_text() if objective.is_set else None
     goal = objective.choice("goal", ("minimize", "maximize"))
-    if objective.given and not objective.at("goal").given:
+    if objective.is_set and not objective.at("goal").is_set:
         objective.required("goal")
-    limits = _limits(part.required("limits"))
-    sampling = _sampling(part.at("sampling_algorithm"))
-    policy = _policy(part.at("early_termination"))
+    limits = _limits(node.required("limits"))
+    sampling = _sampling(node.at("sampling_algorithm"))
+    policy = _policy(node.at("early_termination"))
     if metric is None or goal is None:
         return None
     return Sweep(
@@ -66,51 +66,53 @@ def read_sweep(part: Part) -> Sweep | None:
     )
 
 
-def _distribution(part: Part) -> dict[str, Any] | None:
-    if not part.given:
-        part.problem("Nothing is given for this variable.", "Write {type: choice, values: [...]}.")
-    if not part.is_mapping():
+def _distribution(node: Node) -> dict[str, Any] | None:
+    if not node.is_set:
+        node.add_problem(
+            "Nothing is given for this variable.", "Write {type: choice, values: [...]}."
+        )
+    if not node.expect_mapping():
         return None
-    kind = part.choice("type", _DISTRIBUTIONS)
+    kind = node.choice("type", _DISTRIBUTIONS)
     if kind is None:
-        if not part.at("type").given:
-            part.required("type")
+        if not node.at("type").is_set:
+            node.required("type")
         return None
     needed = _DISTRIBUTIONS[kind]
-    part.fields(("type", *needed))
+    node.check_fields(("type", *needed))
     found: dict[str, Any] = {"type": kind}
     for name in needed:
-        if not part.required(name).given:
+        if not node.required(name).is_set:
             return None
         if name == "values":
-            found[name] = [_value(item) for item in part.items(name)]
+            found[name] = [_value(item) for item in node.items(name)]
             if not found[name]:
-                part.at(name).wrong("at least one value")
+                node.at(name).add_mismatch("at least one value")
         elif name == "upper":
-            found[name] = part.integer(name)
+            found[name] = node.integer(name)
         else:
-            found[name] = _number(part.at(name))
+            found[name] = _number(node.at(name))
         if found[name] is None:
             return None
-    _check_order(part, found)
+    _check_order(node, found)
     return found
 
 
-def _check_order(part: Part, found: dict[str, Any]) -> None:
+def _check_order(node: Node, found: dict[str, Any]) -> None:
     if "min_value" in found and found["min_value"] > found["max_value"]:
-        part.at("min_value").problem(
+        node.at("min_value").add_problem(
             f"The least value {found['min_value']} is above the greatest {found['max_value']}."
         )
     if found.get("sigma", 0) < 0 or found.get("q", 1) <= 0 or found.get("upper", 1) < 1:
         key = next(name for name in ("upper", "q", "sigma") if name in found)
-        part.at(key).wrong("a positive number")
+        node.at(key).add_mismatch("a positive number")
 
 
-def _value(item: Part) -> Any:
+def _value(item: Node) -> Any:
     """A value of a choice; a mapping is a conditional space, whose fields vary in turn."""
     if not isinstance(item.data, dict):
         if item.data is None or isinstance(item.data, list):
-            item.wrong("a literal")
+            item.add_mismatch("a literal")
         return item.data
     return {
         name: _distribution(entry) if isinstance(entry.data, dict) else entry.data
@@ -118,70 +120,70 @@ def _value(item: Part) -> Any:
     }
 
 
-def _number(part: Part) -> int | float | None:
-    if isinstance(part.data, int | float) and not isinstance(part.data, bool):
-        return part.data
+def _number(node: Node) -> int | float | None:
+    if isinstance(node.data, int | float) and not isinstance(node.data, bool):
+        return node.data
     try:
-        return float(part.data)
+        return float(node.data)
     except (TypeError, ValueError):
-        part.wrong("a number")
+        node.add_mismatch("a number")
         return None
 
 
-def _sampling(part: Part) -> dict[str, Any]:
+def _sampling(node: Node) -> dict[str, Any]:
     kinds = ("random", "grid", "bayesian")
-    if isinstance(part.data, str):
-        if part.data.lower() not in kinds:
-            part.wrong(f"one of {', '.join(kinds)}")
-        return {"type": part.data.lower()}
-    if not part.is_mapping():
+    if isinstance(node.data, str):
+        if node.data.lower() not in kinds:
+            node.add_mismatch(f"one of {', '.join(kinds)}")
+        return {"type": node.data.lower()}
+    if not node.expect_mapping():
         return {"type": "random"}
-    part.fields(("type", "seed", "rule", "logbase"))
-    found: dict[str, Any] = {"type": part.choice("type", kinds) or "random"}
-    part.required("type")
-    if (seed := part.integer("seed")) is not None:
+    node.check_fields(("type", "seed", "rule", "logbase"))
+    found: dict[str, Any] = {"type": node.choice("type", kinds) or "random"}
+    node.required("type")
+    if (seed := node.integer("seed")) is not None:
         found["seed"] = seed
-    if (rule := part.choice("rule", ("random", "sobol"))) is not None:
+    if (rule := node.choice("rule", ("random", "sobol"))) is not None:
         found["rule"] = rule
-    if part.at("logbase").given:
-        found["logbase"] = part.at("logbase").data
+    if node.at("logbase").is_set:
+        found["logbase"] = node.at("logbase").data
     return found
 
 
-def _limits(part: Part) -> SweepLimits:
-    if not part.is_mapping():
+def _limits(node: Node) -> SweepLimits:
+    if not node.expect_mapping():
         return SweepLimits()
-    part.fields(("max_total_trials", "max_concurrent_trials", "timeout", "trial_timeout"))
-    part.required("max_total_trials")
+    node.check_fields(("max_total_trials", "max_concurrent_trials", "timeout", "trial_timeout"))
+    node.required("max_total_trials")
     limits = {
-        name: part.integer(name)
+        name: node.integer(name)
         for name in ("max_total_trials", "max_concurrent_trials", "timeout", "trial_timeout")
     }
     for name, number in limits.items():
         if number is not None and number < 1:
-            part.at(name).wrong("at least 1")
+            node.at(name).add_mismatch("at least 1")
     return SweepLimits(**limits)
 
 
-def _policy(part: Part) -> dict[str, Any] | None:
-    if not part.is_mapping():
+def _policy(node: Node) -> dict[str, Any] | None:
+    if not node.expect_mapping():
         return None
-    part.required("type")
-    kind = part.choice("type", _POLICIES, aliases=_POLICY_NAMES)
+    node.required("type")
+    kind = node.choice("type", _POLICIES, aliases=_POLICY_NAMES)
     if kind is None:
         return None
-    part.fields(("type", "evaluation_interval", "delay_evaluation", *_POLICIES[kind]))
+    node.check_fields(("type", "evaluation_interval", "delay_evaluation", *_POLICIES[kind]))
     found: dict[str, Any] = {"type": kind}
     for name in ("evaluation_interval", "delay_evaluation", "truncation_percentage"):
-        if part.at(name).given:
-            found[name] = part.integer(name)
+        if node.at(name).is_set:
+            found[name] = node.integer(name)
     for name in ("slack_factor", "slack_amount"):
-        if part.at(name).given:
-            found[name] = part.number(name)
-    if kind == "truncation_selection" and not part.at("truncation_percentage").given:
-        part.required("truncation_percentage")
+        if node.at(name).is_set:
+            found[name] = node.number(name)
+    if kind == "truncation_selection" and not node.at("truncation_percentage").is_set:
+        node.required("truncation_percentage")
     if kind == "bandit" and not {"slack_factor", "slack_amount"} & found.keys():
-        part.problem(
-            f"A {shown(kind)} policy has a slack.", "Add `slack_factor:` or `slack_amount:`."
+        node.add_problem(
+            f"A {short_repr(kind)} policy has a slack.", "Add `slack_factor:` or `slack_amount:`."
         )
     return found

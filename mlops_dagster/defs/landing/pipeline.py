@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job
 from mlops_dagster.defs.keys import model_key, product_key
 from mlops_dagster.defs.models import champion, find_champion

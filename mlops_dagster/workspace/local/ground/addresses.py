@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mlops_dagster.aml.inputs_outputs import FOLDER_TYPES, MODEL_TYPES
 from mlops_dagster.aml.references import Registered, RegistryAsset, Url, parse_reference
 
 # In the home, and taken in wherever it is there.
@@ -12,8 +13,6 @@ _BLOB = re.compile(
     r"(?:wasbs?|abfss?)://(?P<container>[^@/]+)@(?P<account>[a-z0-9]+)"
     r"\.(?:blob|dfs)\.(?P<cloud>core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net))/(?P<path>.+)"
 )
-MODEL_TYPES = ("mlflow_model", "custom_model", "triton_model")
-_FOLDERS = ("uri_folder", "mltable", "mlflow_model", "triton_model")
 
 
 def download_address(text: str) -> str | None:
@@ -43,7 +42,7 @@ def elsewhere(text: str, type: str | None = None) -> str | None:
         return None
     if download_address(text) is None:
         return "lies on another machine"
-    if type in _FOLDERS or text.partition("?")[0].endswith("/"):
+    if type in FOLDER_TYPES or text.partition("?")[0].endswith("/"):
         return "is a folder on the network, which nothing lists"
     return None
 

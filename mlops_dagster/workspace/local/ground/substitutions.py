@@ -30,14 +30,14 @@ from urllib.parse import unquote
 
 from pydantic import model_validator
 
-from mlops_dagster.aml.document import Document, read_document, validated
+from mlops_dagster.aml.base import Value
+from mlops_dagster.aml.document import Document, parse_model, read_document
 from mlops_dagster.aml.environment import Environment
+from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.aml.references import LocalPath, Registered, RegistryAsset, parse_reference
-from mlops_dagster.aml.values import Value
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, Problem
 
 Entry = TypeVar("Entry")
-_MODELS = ("mlflow_model", "custom_model", "triton_model")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Substitutions:
             return text
         if (below := self._below(text)) is not None:
             return str(below)
-        sections = (self.models, self.data) if type in _MODELS else (self.data, self.models)
+        sections = (self.models, self.data) if type in MODEL_TYPES else (self.data, self.models)
         for section in sections:
             for form in _forms(text):
                 if form in section:
@@ -150,7 +150,7 @@ class _File(Value):
 def _read(path: Path) -> Substitutions:
     document = read_document(path)
     given = {name: section for name, section in document.data.items() if section is not None}
-    file = validated(_File, document, given)
+    file = parse_model(_File, document, given)
     problems: list[Problem] = []
     paths: dict[str, dict[str, Path]] = {
         section: {

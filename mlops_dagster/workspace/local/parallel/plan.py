@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from mlops_dagster.aml.values import Value
+from mlops_dagster.aml.base import Value
 from mlops_dagster.errors import InvalidRequest
 
 _PREDEFINED = {

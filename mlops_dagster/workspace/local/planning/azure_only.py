@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mlops_dagster.aml.control_flow import unrolled
+from mlops_dagster.aml.control_flow import expand_control_flow
 from mlops_dagster.aml.job import (
     Component,
     ComponentReference,
@@ -21,7 +21,7 @@ from mlops_dagster.aml.job import (
     UnsupportedComponent,
 )
 from mlops_dagster.aml.references import LocalPath, parse_reference
-from mlops_dagster.aml.step_locations import Place, component_places, places
+from mlops_dagster.aml.step_locations import StepLocation, component_step_locations, step_locations
 from mlops_dagster.errors import Problem, Unsupported
 from mlops_dagster.workspace.local.ground.addresses import (
     SUBSTITUTIONS,
@@ -52,8 +52,8 @@ def refuse(job: Job, instead: Instead = lambda text, _: text) -> None:
     """
     found = [
         problem
-        for place in places(job)
-        for problem in (*_refused(place), *_out_of_reach(place, instead))
+        for location in step_locations(job)
+        for problem in (*_refused(location), *_out_of_reach(location, instead))
     ]
     if found:
         raise Unsupported(
@@ -67,19 +67,27 @@ def refused(job: Job | Component) -> list[Problem]:
 
     A registered component may be in the workspace, so that it is none of them.
     """
-    found = places(unrolled(job)) if isinstance(job, Job) else component_places(job)
+    found = (
+        step_locations(expand_control_flow(job))
+        if isinstance(job, Job)
+        else component_step_locations(job)
+    )
     return [
         problem
-        for place in found
-        if not isinstance(place.step.component, ComponentReference)
-        for problem in _refused(place)
+        for location in found
+        if not isinstance(location.step.component, ComponentReference)
+        for problem in _refused(location)
     ]
 
 
 def notes(job: Job) -> list[str]:
     """One line, where anything in the job is accepted and has no effect here; else none."""
-    idle = dict.fromkeys(name for place in places(job) for name in _without_effect(place.step))
-    services = dict.fromkeys(name for place in places(job) for name in place.step.services)
+    idle = dict.fromkeys(
+        name for location in step_locations(job) for name in _without_effect(location.step)
+    )
+    services = dict.fromkeys(
+        name for location in step_locations(job) for name in location.step.services
+    )
     parts = []
     if services:
         parts.append(f"not started: {_listed('service', services)}")
@@ -88,18 +96,18 @@ def notes(job: Job) -> list[str]:
     return [f"On this machine {'; '.join(parts)}."] if parts else []
 
 
-def _refused(place: Place) -> Iterator[Problem]:
-    step, component = place.step, place.step.component
+def _refused(location: StepLocation) -> Iterator[Problem]:
+    step, component = location.step, location.step.component
     match component:
         case UnsupportedComponent():
             what = _CALLED.get(component.kind, f"A job of type {component.kind}")
             field = "type" if component.source is None else ""
-            yield place.problem(field, f"{what} runs only on Azure.", _ELSEWHERE)
+            yield location.problem(field, f"{what} runs only on Azure.", _ELSEWHERE)
         case ComponentReference():
             # What is nested stands in another file, which --set does not reach.
-            field = f"jobs.{place.path}.component" if place.path else "component"
-            by_set = "" if "." in place.path else f"--set {field}=FILE, "
-            yield place.problem(
+            field = f"jobs.{location.path}.component" if location.path else "component"
+            by_set = "" if "." in location.path else f"--set {field}=FILE, "
+            yield location.problem(
                 "component",
                 f"The registered component {component.reference} is not on this machine.",
                 f"Name its file instead: {by_set}under `components:` in"
@@ -107,54 +115,54 @@ def _refused(place: Place) -> Iterator[Problem]:
             )
         case IfElse() | DoWhile() | ParallelFor():
             message = f"The control flow node {component.type} is decided by what a step writes."
-            yield place.problem("type", message, _ELSEWHERE)
+            yield location.problem("type", message, _ELSEWHERE)
         case PipelineComponent():
             pass
         case _:
-            yield from _leaf(place, step)
+            yield from _leaf(location, step)
 
 
-def _out_of_reach(place: Place, instead: Instead) -> Iterator[Problem]:
+def _out_of_reach(location: StepLocation, instead: Instead) -> Iterator[Problem]:
     """Inputs that lie where nothing is fetched from."""
-    for name, value in place.step.inputs.items():
+    for name, value in location.step.inputs.items():
         if value.path is None:
             continue
-        spec = place.step.component.inputs.get(name)
+        spec = location.step.component.inputs.get(name)
         type_ = value.type or (spec.type if spec is not None else None)
         address = instead(value.path, type_)
         if (reason := elsewhere(address, type_)) is not None:
-            field = ".".join(("jobs", *place.path.split("."), "inputs", name))
-            yield place.problem(
+            field = ".".join(("jobs", *location.path.split("."), "inputs", name))
+            yield location.problem(
                 f"inputs.{name}",
                 f"{redacted(address)} {reason}.",
-                instead_of(address, field if place.path else f"inputs.{name}"),
+                instead_of(address, field if location.path else f"inputs.{name}"),
             )
 
 
-def _leaf(place: Place, step: Step) -> Iterator[Problem]:
+def _leaf(location: StepLocation, step: Step) -> Iterator[Problem]:
     kind = kinds.kind_of(step)
     if not kinds.is_known(kind):
         message = f"A job of type {kind} does not run on this machine."
-        yield place.problem("type", message, _ELSEWHERE)
+        yield location.problem("type", message, _ELSEWHERE)
         return
     if kind == "spark" and (missing := spark_step.missing()):
         message = f"A Spark job needs pyspark and Java; missing here: {missing}."
-        yield place.problem("type", message, spark_step.REMEDY)
+        yield location.problem("type", message, spark_step.REMEDY)
     code = kinds.code_of(step)
     if code is not None and not isinstance(parse_reference(code), LocalPath):
         field = "task.code" if step.component.type == "parallel" else "code"
-        yield place.problem(
+        yield location.problem(
             field, f"{code} is not on this machine.", "Name a folder that holds the code."
         )
     distribution = step.distribution or getattr(step.component, "distribution", None)
     if distribution is not None and distribution.type == "ray":
         message = "A distribution of type ray does not run on this machine."
-        yield place.problem(
+        yield location.problem(
             "distribution", message, "Use pytorch, mpi or tensorflow, or run it on Azure."
         )
     resources = _resources(step)
     if resources is not None and _GPU.search(_text(resources.docker_args)) and not _has_gpu():
-        yield place.problem(
+        yield location.problem(
             "resources.docker_args",
             f"{_text(resources.docker_args)!r} asks for a GPU, and this machine has none.",
             "Take it out, or run the job where there is one.",

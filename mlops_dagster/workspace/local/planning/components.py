@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from mlops_dagster.aml.document import read_document
-from mlops_dagster.aml.io import InputSpec, InputValue
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue
 from mlops_dagster.aml.job import Component, ComponentReference, Job, PipelineComponent, Step
-from mlops_dagster.aml.references import Registered, parse_reference, resolved
+from mlops_dagster.aml.references import Registered, parse_reference, resolve_path
 from mlops_dagster.errors import InvalidDocument, InvalidRequest
 
 Find = Callable[[str], Path | None]
@@ -109,7 +109,7 @@ def _given(value: InputValue, spec: InputSpec | None, folder: Path) -> InputValu
     """What a step gives, read anew: bare text is a path where the component declares data."""
     if spec is None or not spec.is_data or not isinstance(value.value, str) or "${{" in value.value:
         return value
-    return InputValue(type=spec.type, path=resolved(value.value, folder), mode=value.mode)
+    return InputValue(type=spec.type, path=resolve_path(value.value, folder), mode=value.mode)
 
 
 def _order(version: str) -> tuple[bool, list[tuple[int, str]]]:

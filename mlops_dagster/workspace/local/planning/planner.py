@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.aml.bindings import Binding, fill, sole_binding
-from mlops_dagster.aml.control_flow import unrolled
-from mlops_dagster.aml.io import InputSpec, InputValue, OutputValue
+from mlops_dagster.aml.control_flow import expand_control_flow
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputValue
 from mlops_dagster.aml.job import Job, PipelineComponent, Step, SweepLimits
 from mlops_dagster.aml.references import LocalPath, parse_reference
 from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
@@ -94,7 +94,7 @@ class Planner:
             NotFound: an input, the code or a compute target does not exist.
             Unsupported: something in it runs on Azure only.
         """
-        job = unrolled(job)
+        job = expand_control_flow(job)
         azure_only.refuse(job, terms.substitutions.address)
         draft = _Draft(
             self._storage, self._compute, self._snapshots, self._is_taken, experiment, terms

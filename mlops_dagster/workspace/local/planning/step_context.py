@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mlops_dagster.aml.bindings import Binding, fill, sole_binding
-from mlops_dagster.aml.io import OutputValue
+from mlops_dagster.aml.inputs_outputs import OutputValue
 from mlops_dagster.aml.job import PipelineSettings, Step
 from mlops_dagster.aml.references import parse_reference
 from mlops_dagster.errors import InvalidRequest, NotFound

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
 from mlops_dagster.system import processes as process
 from mlops_dagster.system.processes import Cancellation, Ending
@@ -29,9 +30,6 @@ from mlops_dagster.workspace.local.running import interpreters
 from mlops_dagster.workspace.local.running.context import Site
 from mlops_dagster.workspace.local.storage import artifacts
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
-
-_MODELS = ("mlflow_model", "custom_model", "triton_model")
-
 
 Outcome = tuple[JobStatus, str | None, list[OutputRecord]]
 """How a job ended, why where it did not complete, and its outputs."""
@@ -222,7 +220,7 @@ def _check(task: Task, name: str, output: Output) -> None:
     if not place.exists():
         place.mkdir()
     if place.is_dir() and not any(place.iterdir()):
-        if output.type in _MODELS:
+        if output.type in MODEL_TYPES:
             message = f"The command succeeded, but its output {name!r} ({output.type}) is empty."
             raise _Refused(f"{message} It is to save a model to ${{{{outputs.{name}}}}}.")
         task.note(f"The output {name!r} is an empty folder.")
@@ -232,7 +230,7 @@ def register(site: Site, leaf: Leaf, output: Output) -> str | None:
     """Register an output that has a name; returns its reference."""
     if output.name is None:
         return None
-    if output.type in _MODELS:
+    if output.type in MODEL_TYPES:
         from mlops_dagster.workspace.local.storage.models import LocalModels
 
         models = LocalModels(site.state, site.storage)

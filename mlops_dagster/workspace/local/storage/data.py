@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlops_dagster.aml.inputs_outputs import DATA_TYPES
 from mlops_dagster.aml.references import Url, parse_reference
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.workspace.local.ground.state import State
@@ -12,7 +13,6 @@ from mlops_dagster.workspace.local.storage.registry import Asset, Registry, chec
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import Data, DataVersion
 
-_TYPES = ("uri_file", "uri_folder", "mltable")
 DIGEST_TAG = "mlops.digest"
 
 
@@ -40,9 +40,9 @@ class LocalData(Data):
         job: str | None = None,
     ) -> DataVersion:
         check_name("data", name, version)
-        if type not in _TYPES:
+        if type not in DATA_TYPES:
             raise InvalidRequest(
-                f"{type!r} is not a type of data.", remedy=f"Write one of {', '.join(_TYPES)}."
+                f"{type!r} is not a type of data.", remedy=f"Write one of {', '.join(DATA_TYPES)}."
             )
         place, digest = self._content(uri, type)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.system.files import copy_tree, make_read_only, reading, staging, writing
 from mlops_dagster.workspace.local.ground.state import State
@@ -20,7 +21,6 @@ from mlops_dagster.workspace.local.storage.registry import Asset, Registry, chec
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import Models, ModelVersion
 
-_TYPES = ("mlflow_model", "custom_model", "triton_model")
 # Kept among a version's properties; ModelVersion has attributes for them.
 _DATA, _CODE = "mlops.data", "mlops.code"
 
@@ -53,9 +53,10 @@ class LocalModels(Models):
         job: str | None = None,
     ) -> ModelVersion:
         check_name("model", name, version)
-        if type not in _TYPES:
+        if type not in MODEL_TYPES:
             raise InvalidRequest(
-                f"{type!r} is not a type of model.", remedy=f"Write one of {', '.join(_TYPES)}."
+                f"{type!r} is not a type of model.",
+                remedy=f"Write one of {', '.join(MODEL_TYPES)}.",
             )
         source = self._storage.local_path(uri)
         place = self._storage.datastores.uri_of(source) or str(source)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.aml.references import (
     DatastorePath,
     JobOutput,
@@ -28,7 +29,6 @@ from mlops_dagster.system.files import (
     writing,
 )
 from mlops_dagster.workspace.local.ground.addresses import (
-    MODEL_TYPES,
     download_address,
     elsewhere,
     instead_of,

@@ -8,15 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from mlops_dagster.aml.graph import Source
-from mlops_dagster.aml.io import InputValue
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job, PipelineComponent
-from mlops_dagster.project.declaration import Partitions, Rows
-from mlops_dagster.project.fields import Automation
-from mlops_dagster.project.landing_declaration import (
+from mlops_dagster.project.field_types import Automation
+from mlops_dagster.project.landing_yaml import (
     LandingDeclaration,
     SourceDeclaration,
     TablesDeclaration,
 )
+from mlops_dagster.project.project_yaml import Partitions, Rows
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Pipeline:
     def component(self) -> PipelineComponent:
         """The pipeline's steps."""
         component = self.job.step.component
-        assert isinstance(component, PipelineComponent)  # noqa: S101 - reading.py refuses others
+        assert isinstance(component, PipelineComponent)  # noqa: S101 - pipelines.py refuses others
         return component
 
 

@@ -7,7 +7,7 @@ from textwrap import indent
 import pytest
 
 from mlops_dagster.aml import load_job
-from mlops_dagster.aml.control_flow import unrolled
+from mlops_dagster.aml.control_flow import expand_control_flow
 from mlops_dagster.aml.job import PipelineComponent
 from tests.aml.conftest import Write
 
@@ -23,7 +23,9 @@ jobs:
 
 
 def steps_of(write: Write, more: str, head: str = "") -> list[str]:
-    job = unrolled(load_job(write(f"type: pipeline\n{head}\n{STEPS}{indent(more, '  ')}")))
+    job = expand_control_flow(
+        load_job(write(f"type: pipeline\n{head}\n{STEPS}{indent(more, '  ')}"))
+    )
     assert isinstance(job.step.component, PipelineComponent)
     return [
         f"{key} {step.inputs['n'].value}" if key.startswith("work") else key

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from mlops_dagster.aml.bindings import bindings
-from mlops_dagster.aml.document import shown
-from mlops_dagster.aml.io import InputSpec, InputType, Scalar
-from mlops_dagster.aml.node import Part
+from mlops_dagster.aml.document import short_repr
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputType, Scalar
+from mlops_dagster.aml.node import Node
 
 
-def type_of(value: Scalar) -> InputType:
+def literal_type(value: Scalar) -> InputType:
     """The literal type that a YAML scalar has by itself."""
     if isinstance(value, bool):
         return "boolean"
@@ -19,7 +19,7 @@ def type_of(value: Scalar) -> InputType:
     return "number" if isinstance(value, float) else "string"
 
 
-def coerced(value: Scalar, type: InputType) -> Scalar:
+def coerce_literal(value: Scalar, type: InputType) -> Scalar:
     """``value`` as the declared literal type, read as Azure ML reads it (``"3"`` is an integer).
 
     Raises ValueError where it does not fit; its text says what was expected.
@@ -41,26 +41,26 @@ def coerced(value: Scalar, type: InputType) -> Scalar:
             raise ValueError("data")
 
 
-def fitted(part: Part, value: Scalar, spec: InputSpec) -> Scalar | None:
+def read_literal(node: Node, value: Scalar, spec: InputSpec) -> Scalar | None:
     """The literal as its declaration wants it; None, with the mistake noted, where it cannot be."""
     if isinstance(value, str) and bindings(value):
         return value
     try:
-        found = coerced(value, spec.type)
+        found = coerce_literal(value, spec.type)
     except ValueError as error:
-        part.problem(
-            f"Found {shown(value)}; expected {error}, for the input is declared {spec.type}."
+        node.add_problem(
+            f"Found {short_repr(value)}; expected {error}, for the input is declared {spec.type}."
         )
         return None
     if spec.enum and str(found) not in {str(allowed) for allowed in spec.enum}:
         allowed = ", ".join(str(value) for value in spec.enum)
-        part.problem(f"Found {shown(value)}; expected one of {allowed}.")
+        node.add_problem(f"Found {short_repr(value)}; expected one of {allowed}.")
         return None
     if isinstance(found, int | float) and not isinstance(found, bool):
         low = -math.inf if spec.min is None else spec.min
         high = math.inf if spec.max is None else spec.max
         if not low <= found <= high:
-            part.problem(f"Found {shown(value)}; expected {_range(spec)}.")
+            node.add_problem(f"Found {short_repr(value)}; expected {_range(spec)}.")
             return None
     return found
 

@@ -8,19 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_dagster.aml import load_data
-from mlops_dagster.aml.document import Document, Loc, read_document, validated
+from mlops_dagster.aml.document import Document, Loc, parse_model, read_document
 from mlops_dagster.errors import InvalidDocument, Problem, suggest
-from mlops_dagster.project.declaration import (
-    DataProductDeclaration,
-    ModelDeclaration,
-    ProjectDeclaration,
-)
 from mlops_dagster.project.landing import read_landing
 from mlops_dagster.project.lineage import cycle, outputs
-from mlops_dagster.project.mistakes import Mistakes
-from mlops_dagster.project.pipelines import PipelineReading, pipeline_jobs
-from mlops_dagster.project.schema import read_table_schema
-from mlops_dagster.project.values import (
+from mlops_dagster.project.pipelines import PipelineReader, pipeline_jobs
+from mlops_dagster.project.problems import ProblemCollector
+from mlops_dagster.project.project import (
     DataProduct,
     Landing,
     Model,
@@ -30,10 +24,14 @@ from mlops_dagster.project.values import (
     RunnableJob,
     TableSchema,
 )
+from mlops_dagster.project.project_yaml import (
+    DataProductDeclaration,
+    ModelDeclaration,
+    ProjectDeclaration,
+)
+from mlops_dagster.project.schema import read_table_schema
 
 FILE_NAME = "project.yaml"
-# The Dagster jobs of a landing.
-LANDING_JOBS = ("landing_scoring", "landing_replay", "landing_upkeep")
 
 Origins = Mapping[str, Mapping[str, Origin]]
 
@@ -51,30 +49,32 @@ def read_project(folder: Path) -> Project:
     document = read_document(file)
     # `pipelines:` with nothing below it is an empty section, as people leave them.
     data = {key: value for key, value in document.data.items() if value is not None}
-    mistakes = Mistakes(document)
-    project = _Reading(validated(ProjectDeclaration, document, data), document, mistakes).project()
-    if mistakes.problems:
-        raise InvalidDocument(mistakes.problems)
+    problems = ProblemCollector(document)
+    project = _ProjectReader(
+        parse_model(ProjectDeclaration, document, data), document, problems
+    ).project()
+    if problems.problems:
+        raise InvalidDocument(problems.problems)
     return project
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ProjectReader:
     """One reading of a project; mistakes gather while it goes on."""
 
     declared: ProjectDeclaration
     document: Document
-    mistakes: Mistakes
+    problems: ProblemCollector
 
     def project(self) -> Project:
         declared = self.declared
-        loaded = dict(pipeline_jobs(declared, self.mistakes))
+        loaded = dict(pipeline_jobs(declared, self.problems))
         origins = {name: outputs(name, job) for name, job in loaded.items()}
         products = dict(self._products(origins))
         models = dict(self._models(origins))
         pipelines = {
-            name: PipelineReading(
-                name, job, declared.pipelines[name], products, models, declared, self.mistakes
+            name: PipelineReader(
+                name, job, declared.pipelines[name], products, models, declared, self.problems
             ).pipeline()
             for name, job in loaded.items()
         }
@@ -101,17 +101,23 @@ class _Reading:
         declared = self.declared.landing
         if declared is None:
             return None
-        for section, names in (
-            ("pipelines", self.declared.pipelines),
-            ("data_products", self.declared.data_products),
-            ("jobs", self.declared.jobs),
-        ):
-            for name in {"landing", *LANDING_JOBS} & set(names):
-                message = f"{name!r} is the name of a part of the landing."
-                self.mistakes.add((section, name), message, "Choose another name.")
+        self._check_landing_names()
         line = self.document.line(("landing",))
         owners = self.declared.owners
-        return read_landing(declared, pipelines, products, origins, owners, self.mistakes, line)
+        return read_landing(declared, pipelines, products, origins, owners, self.problems, line)
+
+    def _check_landing_names(self) -> None:
+        """`landing` is its group of assets; its jobs, and every pipeline's, share one namespace."""
+        reserved = [("data_products", n) for n in self.declared.data_products if n == "landing"]
+        for section, names in (
+            ("pipelines", self.declared.pipelines),
+            ("jobs", self.declared.jobs),
+        ):
+            reserved += [(section, n) for n in names if n == "landing" or n.startswith("landing_")]
+        for section, name in reserved:
+            message = f"{name!r} is the name of a part of the landing."
+            remedy = "Choose a name that does not begin with landing."
+            self.problems.add((section, name), message, remedy)
 
     def _products(self, origins: Origins) -> Iterator[tuple[str, DataProduct]]:
         for name, declared in self.declared.data_products.items():
@@ -123,17 +129,17 @@ class _Reading:
     def _schema(self, loc: Loc, declared: DataProductDeclaration) -> TableSchema | None:
         if declared.schema_file is None:
             return None
-        file = self.mistakes.file((*loc, "schema"), declared.schema_file)
+        file = self.problems.existing_file((*loc, "schema"), declared.schema_file)
         schemas = []
         if file is not None:
-            with self.mistakes.gathering():
+            with self.problems.collect():
                 schemas.append(read_table_schema(file))
         for schema in schemas:
             known = [column.name for column in schema.columns]
             for column in declared.nulls:
                 if column not in known:
                     message = f"The schema has no column {column!r}."
-                    self.mistakes.unknown((*loc, "nulls", column), message, column, known)
+                    self.problems.add_unknown((*loc, "nulls", column), message, column, known)
         return schemas[0] if schemas else None
 
     def _product(
@@ -147,10 +153,10 @@ class _Reading:
         origin = provided = None
         kind, asset, description = "uri_folder", name, ""
         if declared.data is not None:
-            provided = self.mistakes.file((*loc, "data"), declared.data)
+            provided = self.problems.existing_file((*loc, "data"), declared.data)
             if provided is None:
                 return None
-            with self.mistakes.gathering():
+            with self.problems.collect():
                 data = load_data(provided)
                 kind, asset, description = data.type, data.name or name, data.description
         else:
@@ -203,13 +209,13 @@ class _Reading:
         """Whether the output that ``from`` names registers itself as the model."""
         if self.declared.pipelines[origin.pipeline].partitions is not None:
             message = f"{origin.pipeline!r}, which makes it, has partitions; a model has none."
-            self.mistakes.add(loc, message, "Train it in a pipeline without partitions:.")
+            self.problems.add(loc, message, "Train it in a pipeline without partitions:.")
             return False
         if origin.asset == name:
             return True
         found = f"registers itself as {origin.asset!r}" if origin.asset else "does not register"
         message = f"The output {declared.source} {found}."
-        self.mistakes.add((*loc, "from"), message, f"Write name: {name} at it in the pipeline.")
+        self.problems.add((*loc, "from"), message, f"Write name: {name} at it in the pipeline.")
         return False
 
     def _origin(
@@ -222,18 +228,18 @@ class _Reading:
             if pipeline not in unread and output not in origins.get(pipeline, {}):
                 every = [f"{one}.{each}" for one, made in origins.items() for each in made]
                 message = f"There is no pipeline output {source!r}."
-                self.mistakes.unknown((*loc, "from"), message, source, every)
+                self.problems.add_unknown((*loc, "from"), message, source, every)
             return origins.get(pipeline, {}).get(output)
         made = [each for each in _every(origins) if each.asset == name]
         if len(made) > 1:
             places = " and ".join(f"{each.pipeline}/{each.step}" for each in made)
             message = f"{places} both register {name!r}."
-            self.mistakes.add(loc, message, "Say which one with from: PIPELINE.OUTPUT.")
+            self.problems.add(loc, message, "Say which one with from: PIPELINE.OUTPUT.")
         elif not made and not unread:
             near = suggest(name, {each.asset for each in _every(origins) if each.asset})
             how = near or f"Write name: {name} at the output, or from: PIPELINE.OUTPUT here."
             message = f"No pipeline registers an output as {name!r}."
-            self.mistakes.add(loc, message, f"{how} {remedy}".strip())
+            self.problems.add(loc, message, f"{how} {remedy}".strip())
         return made[0] if len(made) == 1 else None
 
     def _jobs(self) -> dict[str, RunnableJob]:
@@ -248,15 +254,15 @@ class _Reading:
                 if pipeline not in pipelines:
                     where = (*loc, "pipelines", position)
                     message = f"There is no pipeline {pipeline!r}."
-                    self.mistakes.unknown(where, message, pipeline, pipelines)
+                    self.problems.add_unknown(where, message, pipeline, pipelines)
             if name in jobs and job.pipelines != (name,):
                 message = f"{name!r} is a pipeline, and its own job has this name."
-                self.mistakes.add(loc, message, "Choose another name.")
+                self.problems.add(loc, message, "Choose another name.")
             used = [pipelines[each].partitions for each in job.pipelines if each in pipelines]
             windows = [each for each in used if each is not None]
             if any(each != windows[0] for each in windows):
                 message = "These pipelines have different partitions; one run cannot cover both."
-                self.mistakes.add((*loc, "pipelines"), message, "Make a job for each.")
+                self.problems.add((*loc, "pipelines"), message, "Make a job for each.")
             jobs[name] = RunnableJob(name, job.pipelines, job.cron, job.timezone, job.description)
         return jobs
 
@@ -268,11 +274,11 @@ class _Reading:
                 plain = re.sub(r"\W", "_", name)
                 if plain in seen:
                     message = f"{name!r} and {seen[plain]!r} are too alike to be told apart."
-                    self.mistakes.add((section, name), message, "Rename one of them.")
+                    self.problems.add((section, name), message, "Rename one of them.")
                 seen[plain] = name
         if "models" in self.declared.pipelines:
             message = "'models' is where the models' own assets are."
-            self.mistakes.add(("pipelines", "models"), message, "Choose another name.")
+            self.problems.add(("pipelines", "models"), message, "Choose another name.")
 
     def _check_cycle(
         self,
@@ -285,7 +291,7 @@ class _Reading:
             told = " needs ".join("/".join(node) for node in trail)
             pipeline = next(node[0] for node in trail if node[0] in pipelines)
             remedy = "Take one of these from outside: inputs: {NAME: {value: 'azureml:NAME:1'}}."
-            self.mistakes.add(("pipelines", pipeline), f"A circle: {told}.", remedy)
+            self.problems.add(("pipelines", pipeline), f"A circle: {told}.", remedy)
 
 
 def _every(origins: Origins) -> Iterator[Origin]:

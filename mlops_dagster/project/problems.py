@@ -12,7 +12,7 @@ from mlops_dagster.errors import InvalidDocument, Problem, suggest
 
 
 @dataclass
-class Mistakes:
+class ProblemCollector:
     """The mistakes found so far, in ``project.yaml`` and in the files that it points at."""
 
     document: Document
@@ -22,22 +22,22 @@ class Mistakes:
         """A mistake at ``loc`` of project.yaml."""
         self.problems.append(self.document.problem(loc, message, remedy))
 
-    def unknown(self, loc: Loc, message: str, name: str, known: Iterable[str]) -> None:
+    def add_unknown(self, loc: Loc, message: str, name: str, known: Iterable[str]) -> None:
         """A name that does not exist; the nearest of those that do is the remedy."""
         self.add(loc, message, suggest(name, known) or "")
 
-    def file(self, loc: Loc, name: str) -> Path | None:
+    def existing_file(self, loc: Loc, name: str) -> Path | None:
         """The file that project.yaml names at ``loc``; None, and a mistake, where it is missing."""
         folder = self.document.path.parent
         file = (folder / name).resolve()
         if file.is_file():
             return file
         found = "a folder" if file.is_dir() else "not there"
-        self.unknown(loc, f"The file {name!r} is {found}.", name, _kin(folder, file.suffix))
+        self.add_unknown(loc, f"The file {name!r} is {found}.", name, _kin(folder, file.suffix))
         return None
 
     @contextmanager
-    def gathering(self) -> Iterator[None]:
+    def collect(self) -> Iterator[None]:
         """Keep the mistakes of another file and go on."""
         try:
             yield

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mlops_dagster.aml.values import Value
-from mlops_dagster.project.fields import Cron, Owner, Span, TimeZone, Wait
+from mlops_dagster.aml.base import Value
+from mlops_dagster.project.field_types import Cron, Owner, Span, TimeZone, Wait
 
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20}
 _UNITS["gib"] = 1 << 30

@@ -1,4 +1,4 @@
-"""The fields of ``project.yaml``, each checked by itself; what they mean together is in reading.py."""
+"""The fields of ``project.yaml``, each checked by itself; read.py joins them with the pipelines."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mlops_dagster.aml.io import Scalar
-from mlops_dagster.aml.values import Value
-from mlops_dagster.project.fields import (
+from mlops_dagster.aml.base import Value
+from mlops_dagster.aml.inputs_outputs import Scalar
+from mlops_dagster.project.field_types import (
     AssetName,
     Automation,
     Cron,
@@ -20,7 +20,7 @@ from mlops_dagster.project.fields import (
     TimeZone,
     Unit,
 )
-from mlops_dagster.project.landing_declaration import LandingDeclaration
+from mlops_dagster.project.landing_yaml import LandingDeclaration
 
 
 class Rows(Value):
