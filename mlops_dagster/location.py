@@ -10,9 +10,9 @@ from mlops_dagster.defs.jobs import project_jobs, project_schedules
 from mlops_dagster.defs.landing import landing_definitions
 from mlops_dagster.defs.models import model_assets
 from mlops_dagster.defs.products import product_assets
-from mlops_dagster.defs.resource import WorkspaceResource
 from mlops_dagster.defs.schedules import workspace_schedules
 from mlops_dagster.defs.steps import step_assets
+from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import InvalidDocument
 from mlops_dagster.project import read_project
 

@@ -19,8 +19,8 @@ _MOST_PICTURES = 4
 _LARGEST_PICTURE = 250_000  # bytes; a materialization is one row of Dagster's database
 
 
-def worked(record: JobRecord) -> str:
-    """The job that did the work: the one whose outputs were taken over, where they were."""
+def producing_job(record: JobRecord) -> str:
+    """The job that made the outputs: where they were taken over, the one that they come from."""
     return record.reused_from or record.name
 
 
@@ -45,13 +45,13 @@ def job_metadata(record: JobRecord) -> Metadata:
 def tracked_metadata(jobs: Jobs, job: str) -> Metadata:
     """What a job logged to MLflow: each metric a float (plotted over time), parameters a table.
 
-    A tracking store that does not answer is said so and costs a materialization nothing else.
+    Where the tracking store does not answer, that is all it shows; the materialization is made.
     """
     try:
         tracked = jobs.tracked(job)
         pictures = _pictures(jobs, job, tracked)
     except MlopsError as error:
-        return {"tracking": dg.MetadataValue.text(f"Not to be read just now: {error}")}
+        return {"tracking": dg.MetadataValue.text(f"It cannot be read for now: {error}")}
     metadata: Metadata = metric_metadata(tracked.latest)
     if tracked.url:
         metadata["MLflow run"] = dg.MetadataValue.url(tracked.url)

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_dagster.defs import declared
+from mlops_dagster.defs import asset_specs
 from mlops_dagster.defs.keys import model_key, product_key, step_key
 from mlops_dagster.project import Project, RunnableJob
 
@@ -21,7 +21,7 @@ def project_jobs(project: Project) -> Iterator[tuple[RunnableJob, JobDefinition]
             job,
             dg.define_asset_job(
                 job.name,
-                selection=dg.AssetSelection.assets(*_made_by(project, job)),
+                selection=dg.AssetSelection.assets(*_asset_keys(project, job)),
                 description=job.description or None,
             ),
         )
@@ -36,7 +36,7 @@ def project_schedules(
             yield _schedule(project, job, definition)
 
 
-def _made_by(project: Project, job: RunnableJob) -> Iterator[dg.AssetKey]:
+def _asset_keys(project: Project, job: RunnableJob) -> Iterator[dg.AssetKey]:
     """The steps of the job's pipelines, and the products and models that come of them."""
     for name in job.pipelines:
         for step in project.pipelines[name].upstreams:
@@ -55,16 +55,16 @@ def _schedule(
     windows = next(
         (found for name in job.pipelines if (found := project.pipelines[name].partitions)), None
     )
-    name, told = f"{job.name}_schedule", job.description or None
+    name, description = f"{job.name}_schedule", job.description or None
     if windows is None:
         return dg.ScheduleDefinition(
             name=name,
             job=definition,
             cron_schedule=job.cron,
             execution_timezone=job.timezone,
-            description=told,
+            description=description,
         )
-    partitions = declared.partitions_of(windows)
+    partitions = asset_specs.partitions_definition(windows)
     assert partitions is not None  # noqa: S101 - there are windows
 
     @dg.schedule(
@@ -72,7 +72,7 @@ def _schedule(
         job=definition,
         cron_schedule=job.cron or "",
         execution_timezone=job.timezone,
-        description=told,
+        description=description,
     )
     def newest_window(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         with dg.partition_loading_context(effective_dt=context.scheduled_execution_time):

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from mlops_dagster.aml import load_data
-from mlops_dagster.defs import declared
+from mlops_dagster.defs import asset_specs
 from mlops_dagster.defs.keys import product_key, step_key
-from mlops_dagster.defs.materializing import workspace_asset
-from mlops_dagster.defs.newest import Made, newest
+from mlops_dagster.defs.materialized_outputs import MaterializedOutputs, latest_outputs
 from mlops_dagster.defs.tables import (
     Violation,
     count_rows,
@@ -30,6 +29,7 @@ from mlops_dagster.defs.tables import (
     table_files,
     violations,
 )
+from mlops_dagster.defs.workspace_asset import workspace_asset
 from mlops_dagster.project import DataProduct, ProductInput, Project
 from mlops_dagster.workspace import Workspace
 
@@ -61,13 +61,13 @@ def _product_asset(project: Project, product: DataProduct) -> dg.AssetsDefinitio
         group_name=_group(project, product),
         kinds={"azureml", *(product.kinds or ("table",))},
         owners=list(product.owners),
-        partitions_def=declared.partitions_of(product.partitions),
-        automation_condition=declared.automation(product.automation),
+        partitions_def=asset_specs.partitions_definition(product.partitions),
+        automation_condition=asset_specs.automation_condition(product.automation),
         freshness_policy=_freshness(product),
         metadata={
             "dagster/uri": f"azureml:{product.asset}",
-            **declared.code_references(_places(project, product)),
-            **(declared.column_schema(product.schema) if product.schema else {}),
+            **asset_specs.code_references(_code_locations(project, product)),
+            **(asset_specs.column_schema(product.schema) if product.schema else {}),
         },
     )
 
@@ -89,7 +89,7 @@ def _freshness(product: DataProduct) -> dg.FreshnessPolicy | None:
     return dg.FreshnessPolicy.time_window(fail_window=within) if within else None
 
 
-def _places(project: Project, product: DataProduct) -> Iterator[tuple[Path, int, str]]:
+def _code_locations(project: Project, product: DataProduct) -> Iterator[tuple[Path, int, str]]:
     yield project.file, product.line, "data product"
     if product.provided is not None:
         yield product.provided, 0, "data asset"
@@ -99,48 +99,48 @@ def _places(project: Project, product: DataProduct) -> Iterator[tuple[Path, int,
 
 def _check_specs(key: dg.AssetKey, product: DataProduct) -> Iterator[dg.AssetCheckSpec]:
     if product.schema is not None:
-        told = f"The rows keep the rules of {product.schema.file.name}."
-        yield dg.AssetCheckSpec(SCHEMA, asset=key, blocking=True, description=told)
+        description = f"The rows keep the rules of {product.schema.file.name}."
+        yield dg.AssetCheckSpec(SCHEMA, asset=key, blocking=True, description=description)
     if product.rows is not None:
         most = f" and at most {product.rows.at_most:,}" if product.rows.at_most else ""
-        told = f"At least {product.rows.at_least:,}{most} rows."
-        yield dg.AssetCheckSpec(ROWS, asset=key, blocking=True, description=told)
+        description = f"At least {product.rows.at_least:,}{most} rows."
+        yield dg.AssetCheckSpec(ROWS, asset=key, blocking=True, description=description)
     if product.nulls:
         shares = (f"{column} {share:.1%}" for column, share in product.nulls.items())
-        told = f"No more nulls than: {', '.join(shares)}."
-        yield dg.AssetCheckSpec(NULLS, asset=key, description=told)
+        description = f"No more nulls than: {', '.join(shares)}."
+        yield dg.AssetCheckSpec(NULLS, asset=key, description=description)
 
 
 def _materialize(
     context: dg.AssetExecutionContext, workspace: Workspace, project: Project, product: DataProduct
 ) -> dg.MaterializeResult[Any]:
-    made = _made(context, workspace, project, product)
-    (found,) = made.outputs.values()
+    outputs = _product_outputs(context, workspace, project, product)
+    (found,) = outputs.outputs.values()
     rows = _Rows(product, workspace.data.local_path(found["asset"] or found["uri"]))
     return dg.MaterializeResult(
         metadata={
             "uri": dg.MetadataValue.text(found["uri"]),
             **({"version": dg.MetadataValue.text(found["asset"])} if found["asset"] else {}),
             **rows.metadata(partitioned=context.has_partition_key),
-            **made.as_metadata(),
+            **outputs.as_metadata(),
         },
         check_results=list(rows.checks()),
         data_version=dg.DataVersion(found["asset"] or found["uri"]),
     )
 
 
-def _made(
+def _product_outputs(
     context: dg.AssetExecutionContext, workspace: Workspace, project: Project, product: DataProduct
-) -> Made:
+) -> MaterializedOutputs:
     """Where the product lies: its step's newest output, or its newly registered version."""
     if product.origin is not None:
         origin = product.origin
         key = step_key(project.name, origin.pipeline, origin.step)
-        made = newest(context, key, partitioned=product.partitions is not None)
-        if origin.output not in made.outputs:
+        step = latest_outputs(context, key, partitioned=product.partitions is not None)
+        if origin.output not in step.outputs:
             name = key.to_user_string()
             raise dg.Failure(f"{name} has no output {origin.output!r}; materialize it again.")
-        return Made({product.name: made.outputs[origin.output]}, made.lineage)
+        return MaterializedOutputs({product.name: step.outputs[origin.output]}, step.lineage)
     assert product.provided is not None  # noqa: S101 - a product has one of the two
     asset = load_data(product.provided)
     version = workspace.data.register(
@@ -151,7 +151,7 @@ def _made(
         description=asset.description,
     )
     output = {"type": version.type, "uri": version.uri, "asset": version.reference}
-    return Made({product.name: output}, {})
+    return MaterializedOutputs({product.name: output}, {})
 
 
 @dataclass
@@ -199,11 +199,11 @@ class _Rows:
 
     def _schema_check(self, schema: Path) -> dg.AssetCheckResult:
         if not self.files:
-            return _failed(SCHEMA, "There is no Parquet or CSV file to read.")
+            return _failed_check(SCHEMA, "There is no Parquet or CSV file to read.")
         try:
             broken = violations(self.frame, schema, self.files)
         except ValueError as error:
-            return _failed(SCHEMA, str(error))
+            return _failed_check(SCHEMA, str(error))
         if not broken:
             return dg.AssetCheckResult(check_name=SCHEMA, passed=True)
         rules = "rule is" if len(broken) == 1 else "rules are"
@@ -233,8 +233,8 @@ class _Rows:
         )
 
 
-def _failed(check: str, why: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(check_name=check, passed=False, description=why)
+def _failed_check(check: str, reason: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=check, passed=False, description=reason)
 
 
 def _preview(file: Path) -> str:

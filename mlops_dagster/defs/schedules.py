@@ -9,24 +9,21 @@ again.
 # No `from __future__ import annotations`: Dagster compares the op's annotations with its classes.
 
 import re
-import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterExecutionInterruptedError
 
 from mlops_dagster.aml.timing import cron_of, is_due, zone_of
-from mlops_dagster.defs.resource import WorkspaceResource
+from mlops_dagster.defs.running import PATIENCE_BEFORE, completed_job, patiently
+from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError, NotFound
 from mlops_dagster.home import find_home
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import chosen_workspace, connect
-from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, ScheduleRecord
-
-_PAUSE = 1.0  # seconds between two looks at a job
-_TAIL_LINES = 25
+from mlops_dagster.workspace.ports import ScheduleRecord
 
 
 def workspace_schedules(project: Project) -> Iterator[dg.ScheduleDefinition]:
@@ -93,32 +90,11 @@ def _definition(record: ScheduleRecord) -> dg.ScheduleDefinition:
 def _run(
     context: dg.OpExecutionContext, workspace: WorkspaceResource, schedule: str, at: datetime
 ) -> None:
-    """Submit the job of a tick and wait for its end. Raises dagster.Failure where it failed."""
-    with workspace.opened() as opened:
-        record = opened.schedules.submit(schedule, at)
-        context.log.info(
-            "Azure ML job %s: follow it with `mlops job stream %s`", *[record.name] * 2
-        )
-        try:
-            while not (record := opened.jobs.get(record.name)).status.is_terminal:
-                time.sleep(_PAUSE)
-        except DagsterExecutionInterruptedError:
-            if _is_being_terminated(context):
-                opened.jobs.cancel(record.name)
-            raise
-        if record.status is not JobStatus.COMPLETED:
-            raise _failure(opened.jobs, record)
-
-
-def _is_being_terminated(context: dg.OpExecutionContext) -> bool:
-    """Whether somebody terminated the run; else only this worker is to end, and the job goes on."""
-    run = context.instance.get_run_by_id(context.run_id)
-    return run is not None and run.status in (
-        dg.DagsterRunStatus.CANCELING,
-        dg.DagsterRunStatus.CANCELED,
-    )
-
-
-def _failure(jobs: Jobs, record: JobRecord) -> dg.Failure:
-    told = f"Job {record.name} ended as {record.status}: {record.error or 'no reason was given'}"
-    return dg.Failure(f"{told}\n{jobs.log(record.name, tail=_TAIL_LINES)}".strip())
+    """Submit the job of a tick and follow it. Raises dagster.Failure where it failed."""
+    try:
+        with workspace.opened() as opened:
+            submit = partial(opened.schedules.submit, schedule, at)
+            record = patiently(submit, context.log, seconds=PATIENCE_BEFORE)
+            completed_job(context, opened.jobs, record)
+    except MlopsError as error:
+        raise dg.Failure(str(error)) from None

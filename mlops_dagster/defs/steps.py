@@ -13,13 +13,12 @@ import dagster as dg
 from mlops_dagster.aml.graph import PipelineInput, StepOutput, step_job
 from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Step
-from mlops_dagster.defs import declared
-from mlops_dagster.defs.job_metadata import job_metadata, tracked_metadata, worked
+from mlops_dagster.defs import asset_specs
+from mlops_dagster.defs.job_metadata import job_metadata, producing_job, tracked_metadata
 from mlops_dagster.defs.keys import model_key, product_key, step_key
-from mlops_dagster.defs.materializing import workspace_asset
-from mlops_dagster.defs.models import champion
-from mlops_dagster.defs.newest import Made, newest
+from mlops_dagster.defs.materialized_outputs import MaterializedOutputs, latest_outputs
 from mlops_dagster.defs.running import run_job
+from mlops_dagster.defs.workspace_asset import workspace_asset
 from mlops_dagster.project import (
     Feed,
     GivenInput,
@@ -29,6 +28,7 @@ from mlops_dagster.project import (
     Project,
     step_feeds,
 )
+from mlops_dagster.release.champion import get_champion
 from mlops_dagster.workspace import Workspace
 from mlops_dagster.workspace.ports import JobRecord
 
@@ -49,10 +49,10 @@ def _step_asset(project: Project, pipeline: Pipeline, step: Step) -> dg.AssetsDe
         group_name=pipeline.name,
         kinds={"azureml", _kind(step)},
         owners=list(pipeline.owners),
-        code_version=declared.code_version(step),
-        partitions_def=declared.partitions_of(pipeline.partitions),
-        automation_condition=declared.automation(pipeline.automation),
-        metadata=declared.code_references(_places(pipeline, step)),
+        code_version=asset_specs.code_version(step),
+        partitions_def=asset_specs.partitions_definition(pipeline.partitions),
+        automation_condition=asset_specs.automation_condition(pipeline.automation),
+        metadata=asset_specs.code_references(_code_locations(pipeline, step)),
     )
 
     def make(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
@@ -76,51 +76,58 @@ class _Materialization:
         inputs = {
             name: value
             for name in self.pipeline.upstreams[self.step.name]
-            if (value := self._given(name, lineage)) is not None
+            if (value := self._input_value(name, lineage)) is not None
         }
         job = step_job(self.pipeline.job, self.step.name, inputs)
         experiment = self.pipeline.job.experiment_name or self.project.name
         record = run_job(self.context, self.workspace.jobs, job, experiment)
-        lineage[self.context.asset_key.to_user_string()] = worked(record)
-        made = Made(_outputs(record), lineage)
+        producer = producing_job(record)
+        lineage[self.context.asset_key.to_user_string()] = producer
+        outputs = MaterializedOutputs(_outputs(record), lineage)
         return dg.MaterializeResult(
             metadata={
-                **tracked_metadata(self.workspace.jobs, worked(record)),
+                **tracked_metadata(self.workspace.jobs, producer),
                 **job_metadata(record),
-                **made.as_metadata(),
+                **outputs.as_metadata(),
             },
             data_version=_data_version(record),
         )
 
-    def _given(self, name: str, lineage: dict[str, str]) -> InputValue | None:
+    def _input_value(self, name: str, lineage: dict[str, str]) -> InputValue | None:
         """The concrete value of one input; None leaves it to the YAML."""
         source = self.pipeline.upstreams[self.step.name][name]
         if isinstance(source, StepOutput):
             key = step_key(self.project.name, self.pipeline.name, source.step)
-            made = newest(self.context, key, partitioned=self.pipeline.partitions is not None)
-            lineage.update(made.lineage)
-            return self._value(name, key, made, source.output)
+            partitioned = self.pipeline.partitions is not None
+            upstream = latest_outputs(self.context, key, partitioned=partitioned)
+            lineage.update(upstream.lineage)
+            return self._upstream_value(name, key, upstream, source.output)
         if isinstance(source, PipelineInput) and source.name in self.pipeline.feeds:
-            return self._fed(name, self.pipeline.feeds[source.name], lineage)
+            return self._feed_value(name, self.pipeline.feeds[source.name], lineage)
         return None
 
-    def _fed(self, name: str, feed: Feed, lineage: dict[str, str]) -> InputValue:
+    def _feed_value(self, name: str, feed: Feed, lineage: dict[str, str]) -> InputValue:
         if isinstance(feed, GivenInput):
-            return self._templated(feed)
+            return self._literal_value(feed)
         if isinstance(feed, ModelInput):
-            return InputValue(
-                type=self._type(name), path=champion(self.workspace, feed.model).reference
-            )
+            champion = get_champion(self.workspace.models, feed.model)
+            return InputValue(type=self._type(name), path=champion.reference)
         product = self.project.products[feed.product]
         key = product_key(self.project.name, product.name)
-        made = newest(self.context, key, partitioned=product.partitions is not None)
-        lineage.update(made.lineage)
-        return self._value(name, key, made, product.name, feed)
+        partitioned = product.partitions is not None
+        upstream = latest_outputs(self.context, key, partitioned=partitioned)
+        lineage.update(upstream.lineage)
+        return self._upstream_value(name, key, upstream, product.name, feed)
 
-    def _value(
-        self, name: str, key: dg.AssetKey, made: Made, output: str, feed: ProductInput | None = None
+    def _upstream_value(
+        self,
+        name: str,
+        key: dg.AssetKey,
+        upstream: MaterializedOutputs,
+        output: str,
+        feed: ProductInput | None = None,
     ) -> InputValue:
-        found = made.outputs.get(output)
+        found = upstream.outputs.get(output)
         if found is None:
             raise dg.Failure(
                 f"The newest materialization of {key.to_user_string()} has no output {output!r}; "
@@ -128,18 +135,18 @@ class _Materialization:
             )
         path = found["asset"] or found["uri"]
         if feed is not None and feed.path is not None:
-            path = f"{found['uri'].rstrip('/')}/{self._filled(feed.path).lstrip('/')}"
+            path = f"{found['uri'].rstrip('/')}/{self._with_partition(feed.path).lstrip('/')}"
         return InputValue(type=self._type(name), path=path)
 
-    def _templated(self, feed: GivenInput) -> InputValue:
+    def _literal_value(self, feed: GivenInput) -> InputValue:
         value = feed.value
         if not feed.templated:
             return value
         if isinstance(value.value, str):
-            return value.model_copy(update={"value": self._filled(value.value)})
-        return value.model_copy(update={"path": self._filled(value.path or "")})
+            return value.model_copy(update={"value": self._with_partition(value.value)})
+        return value.model_copy(update={"path": self._with_partition(value.path or "")})
 
-    def _filled(self, template: str) -> str:
+    def _with_partition(self, template: str) -> str:
         if not self.context.has_partition_key:
             return template
         window: dg.TimeWindow = self.context.partition_time_window
@@ -163,12 +170,12 @@ def _upstream_keys(project: Project, pipeline: Pipeline, step: str) -> set[dg.As
     return keys
 
 
-def _places(pipeline: Pipeline, step: Step) -> Iterator[tuple[Path, int, str]]:
+def _code_locations(pipeline: Pipeline, step: Step) -> Iterator[tuple[Path, int, str]]:
     yield pipeline.file, pipeline.lines.get(step.name, 0), f"step {step.name}"
     component = step.component
     if component.source is not None and component.source != pipeline.file:
         yield component.source, 0, "component"
-    for folder in declared.code_folders(component):
+    for folder in asset_specs.code_folders(component):
         yield folder, 0, "code"
 
 
@@ -185,5 +192,5 @@ def _outputs(record: JobRecord) -> dict[str, dict[str, str | None]]:
 
 def _data_version(record: JobRecord) -> dg.DataVersion:
     """Outputs are immutable, so where they lie says what they are; a reused job changes nothing."""
-    said = "\0".join(f"{output.name}={output.uri}" for output in record.outputs.values())
-    return dg.DataVersion(hashlib.sha256((said or record.name).encode()).hexdigest()[:16])
+    locations = "\0".join(f"{output.name}={output.uri}" for output in record.outputs.values())
+    return dg.DataVersion(hashlib.sha256((locations or record.name).encode()).hexdigest()[:16])

@@ -93,7 +93,7 @@ def violations(frame: pd.DataFrame, schema: Path, files: Sequence[Path]) -> list
     try:
         rules.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        return _violations(error.failure_cases, _Places(files))
+        return _violations(error.failure_cases, _RowLocations(files))
     return []
 
 
@@ -141,7 +141,7 @@ def _frame(table: Any) -> pd.DataFrame:
     return frame
 
 
-def _violations(cases: pd.DataFrame, places: _Places) -> list[Violation]:
+def _violations(cases: pd.DataFrame, locations: _RowLocations) -> list[Violation]:
     """One violation for each column and rule; a rule of the whole table has no column."""
     found: dict[tuple[str, str], list[str]] = {}
     counts: Counter[tuple[str, str]] = Counter()
@@ -150,7 +150,7 @@ def _violations(cases: pd.DataFrame, places: _Places) -> list[Violation]:
         key = (column, str(case.check))
         counts[key] += 1
         if counts[key] <= _MOST_EXAMPLES:
-            found.setdefault(key, []).append(places.told(case.row, case.failure_case))
+            found.setdefault(key, []).append(locations.describe(case.row, case.failure_case))
     return [Violation(*key, count, tuple(found[key])) for key, count in counts.most_common()]
 
 
@@ -159,14 +159,14 @@ def _is_missing(value: object) -> bool:
     return value is None or value != value  # noqa: PLR0124 - true of NaN alone
 
 
-class _Places:
+class _RowLocations:
     """Which file, and which row of it, a row of the joined table is."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
         self._ends: list[int] | None = None
 
-    def told(self, row: object, value: object) -> str:
+    def describe(self, row: object, value: object) -> str:
         if _is_missing(row):
             return f"{value!r}"
         position, before = int(str(row).partition(".")[0]), 0

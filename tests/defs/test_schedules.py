@@ -10,10 +10,11 @@ import dagster as dg
 import pytest
 
 from mlops_dagster.aml import load_schedule
-from mlops_dagster.defs.resource import WorkspaceResource
-from mlops_dagster.workspace.ports import JobStatus
+from mlops_dagster.defs.workspace_resource import WorkspaceResource
+from mlops_dagster.errors import WorkspaceUnavailable
+from mlops_dagster.workspace.ports import JobRecord, JobStatus
 
-from .conftest import Tiny
+from .conftest import Tiny, log_lines
 
 AT = datetime(2026, 1, 31, 2, 0, tzinfo=UTC)
 SCHEDULE = """\
@@ -117,3 +118,40 @@ def test_what_is_not_due_disabled_or_deleted_is_skipped(scheduled: Tiny) -> None
         resources={"workspace": WorkspaceResource(folder=str(scheduled.folder))},
     )
     assert "deleted" in str(loaded.evaluate_tick(context).skip_message)
+
+
+def test_a_scheduled_run_hands_on_the_jobs_lines(scheduled: Tiny) -> None:
+    (request,) = tick(scheduled, AT).run_requests
+    result = run(scheduled, request)
+    assert "[say] hello" in "\n".join(log_lines(result, scheduled.instance))
+
+
+def test_a_scheduled_run_survives_a_workspace_that_does_not_answer_for_a_moment(
+    scheduled: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = type(scheduled.workspace.jobs)
+    get, calls = jobs.get, []
+
+    def get_or_not(self: Any, name: str) -> JobRecord:
+        calls.append(name)
+        if len(calls) % 2:
+            raise WorkspaceUnavailable("The line is busy.")
+        return get(self, name)
+
+    monkeypatch.setattr(jobs, "get", get_or_not)
+    (request,) = tick(scheduled, AT).run_requests
+    assert run(scheduled, request).success
+    assert len(calls) > 1
+
+
+def test_a_scheduled_job_that_cannot_run_any_more_fails_its_run_without_a_traceback(
+    scheduled: Tiny,
+) -> None:
+    (request,) = tick(scheduled, AT).run_requests
+    (scheduled.folder / ".cloud/local/compute/cpu.yml").unlink()
+    result = run(scheduled, request)
+    (failure,) = result.get_step_failure_events()
+    error = failure.step_failure_data.error
+    assert error is not None
+    assert "There is no compute 'cpu'" in error.message
+    assert (error.cause, error.context) == (None, None)

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterExecutionInterruptedError
 
-from mlops_dagster.defs import declared
+from mlops_dagster.defs import asset_specs
 from mlops_dagster.defs.keys import op_name
 from mlops_dagster.defs.landing.checks import reconciliation
 from mlops_dagster.defs.landing.drift import drift
@@ -23,15 +22,14 @@ from mlops_dagster.defs.landing.keys import (
     GROUP,
     RECONCILIATION,
     UNREACHABLE_TAG,
-    opened,
+    project_landing,
     quarantine_key,
     scores_key,
 )
 from mlops_dagster.defs.landing.metadata import quarantine_metadata, scores_metadata
-from mlops_dagster.defs.landing.pipeline import scoring, upstream_keys
-from mlops_dagster.defs.resource import WorkspaceResource
-from mlops_dagster.defs.running import cancel_if_terminated
-from mlops_dagster.defs.streaming import LogFollower
+from mlops_dagster.defs.landing.pipeline import batch_scoring_job, upstream_keys
+from mlops_dagster.defs.running import follow_job
+from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError, StorageUnavailable, WorkspaceUnavailable
 from mlops_dagster.landing import BatchOutcome, BatchState, Landing, ScoringJob, score_batch, tick
 from mlops_dagster.project import Project
@@ -53,7 +51,7 @@ def landing_assets(project: Project) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # Dagster knows the bare class
         try:
             with workspace.opened() as ready:
-                landing = opened(project)
+                landing = project_landing(project)
                 run = _Scoring(context, project, landing, ready)
                 outcomes = run.outcomes()
                 done = [each for each in outcomes if each.state is BatchState.DONE]
@@ -83,13 +81,13 @@ def _specs(project: Project) -> Iterator[dg.AssetSpec]:
         "group_name": GROUP,
         "owners": list(landing.owners),
     }
-    place = declared.code_references(
+    place = asset_specs.code_references(
         [(project.file, landing.line, "landing"), (landing.pipeline.file, 0, "pipeline")]
     )
-    told = landing.declared.description
+    description = landing.declared.description
     yield dg.AssetSpec(
         scores_key(project),
-        description=told or "Every row of every file that landed, scored once.",
+        description=description or "Every row of every file that landed, scored once.",
         kinds={"azureml", "deltalake"},
         metadata=place,
         **common,
@@ -107,11 +105,13 @@ def _check_specs(project: Project) -> Iterator[dg.AssetCheckSpec]:
     landing = project.landing
     assert landing is not None  # noqa: S101 - called where there is one
     key = scores_key(project)
-    told = "Of every drop, the rows in are the rows scored and the rows quarantined."
-    yield dg.AssetCheckSpec(RECONCILIATION, asset=key, description=told)
+    description = "Of every drop, the rows in are the rows scored and the rows quarantined."
+    yield dg.AssetCheckSpec(RECONCILIATION, asset=key, description=description)
     if (found := landing.declared.drift) is not None:
-        told = f"{found.column} is distributed as in {found.reference} (PSI up to {found.psi:g})."
-        yield dg.AssetCheckSpec(DRIFT, asset=key, description=told)
+        description = (
+            f"{found.column} is distributed as in {found.reference} (PSI up to {found.psi:g})."
+        )
+        yield dg.AssetCheckSpec(DRIFT, asset=key, description=description)
 
 
 class _Scoring:
@@ -129,16 +129,15 @@ class _Scoring:
         self._landing = landing
         self._workspace = workspace
         self._job: ScoringJob | None = None
-        self._submitted: str | None = None
 
     def outcomes(self) -> list[BatchOutcome]:
         """How it ended for each batch of this run; empty where nothing waits."""
         batch = self._context.run.tags.get(BATCH_TAG)
         if batch is not None:
-            return [self._scored(batch)]
+            return [self._outcome(batch)]
         found = tick(self._landing)
         self._context.log.info(found.skip_reason or f"{len(found.requests)} batches are open")
-        return [self._scored(record.batch.id) for record in found.requests]
+        return [self._outcome(record.batch.id) for record in found.requests]
 
     def checks(self, done: Iterable[BatchOutcome]) -> Iterator[dg.AssetCheckResult]:
         """Of the rows that this run committed."""
@@ -148,52 +147,43 @@ class _Scoring:
         if declared_here is not None and declared_here.declared.drift is not None:
             yield drift(self._context, self._project, self._landing, self._workspace, done)
 
-    def _scored(self, batch: str) -> BatchOutcome:
+    def _outcome(self, batch: str) -> BatchOutcome:
         declared_here = self._project.landing
         assert declared_here is not None  # noqa: S101 - its assets exist
         if self._job is None:
-            self._job = scoring(self._context, self._project, declared_here, self._workspace)
-        try:
-            return score_batch(
-                self._landing,
-                batch,
-                workspace=self._workspace,
-                scoring=self._job,
-                experiment=declared_here.pipeline.job.experiment_name or self._project.name,
-                tags={
-                    "dagster.asset": f"{self._project.name}/{declared_here.pipeline.name}",
-                    "dagster.run": self._context.run.run_id,
-                },
-                on_submit=self._followed,
+            self._job = batch_scoring_job(
+                self._context, self._project, declared_here, self._workspace
             )
-        except (DagsterExecutionInterruptedError, KeyboardInterrupt):
-            cancel_if_terminated(self._context, self._workspace.jobs, self._submitted)
-            raise
+        return score_batch(
+            self._landing,
+            batch,
+            workspace=self._workspace,
+            scoring=self._job,
+            experiment=declared_here.pipeline.job.experiment_name or self._project.name,
+            tags={
+                "dagster.asset": f"{self._project.name}/{declared_here.pipeline.name}",
+                "dagster.run": self._context.run.run_id,
+            },
+            on_submit=self._follow,
+        )
 
-    def _followed(self, record: JobRecord) -> None:
-        self._submitted = record.name
-        self._context.log.info("Azure ML job %s: %s", record.name, record.status)
-        follower = LogFollower(self._workspace.jobs, record.name, self._context.log)
-        try:
-            while follower.forward(1.0):
-                pass
-        finally:
-            follower.close()
+    def _follow(self, record: JobRecord) -> None:
+        follow_job(self._context, self._workspace.jobs, record)
 
 
 def _fail_for(landing: Landing, outcomes: Iterable[BatchOutcome]) -> None:
     """End the run as failed where a batch was not scored, and say what becomes of it."""
-    said = []
+    messages = []
     for outcome in outcomes:
         if outcome.state is BatchState.FAILED:
-            said.append(
+            messages.append(
                 f"Batch {outcome.batch} is given up after {outcome.attempt} attempts: "
                 f"{outcome.error}\nReplay its drops once the cause is mended: mlops landing replay"
             )
         elif outcome.state is not BatchState.DONE:
-            said.append(
+            messages.append(
                 f"Attempt {outcome.attempt} of {landing.rules.attempts} at batch {outcome.batch} "
                 f"failed, and it will be tried again: {outcome.error}"
             )
-    if said:
-        raise dg.Failure("\n".join(said), allow_retries=False)
+    if messages:
+        raise dg.Failure("\n".join(messages), allow_retries=False)

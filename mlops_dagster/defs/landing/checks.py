@@ -8,7 +8,13 @@ from datetime import timedelta
 
 import dagster as dg
 
-from mlops_dagster.defs.landing.keys import FRESHNESS, GIVEN_UP, RECONCILIATION, opened, scores_key
+from mlops_dagster.defs.landing.keys import (
+    FRESHNESS,
+    GIVEN_UP,
+    RECONCILIATION,
+    project_landing,
+    scores_key,
+)
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.landing import BatchOutcome, DropState, Landing, Status, differences, status
 from mlops_dagster.landing.values import now
@@ -43,7 +49,7 @@ class Finding:
 
     check: str
     passed: bool
-    told: str
+    description: str
 
     def evaluation(self, project: Project) -> dg.AssetCheckEvaluation:
         """As an event of its own, beside any run."""
@@ -51,19 +57,19 @@ class Finding:
             asset_key=scores_key(project),
             check_name=self.check,
             passed=self.passed,
-            description=self.told,
+            description=self.description,
         )
 
 
-def standing(project: Project, found: Status) -> tuple[Finding, ...]:
+def ledger_findings(project: Project, found: Status) -> tuple[Finding, ...]:
     """What the ledger says of drops that wait and of drops that were given up."""
     assert project.landing is not None  # noqa: S101 - called where there is one
     within = project.landing.declared.fresh_within
     waited = now() - found.oldest if found.oldest is not None else timedelta(0)
     given_up = found.drops.get(DropState.FAILED, 0)
-    said = f"The oldest open drop has waited {_told(waited)}; {_told(within)} are allowed."
+    description = f"The oldest open drop has waited {_text(waited)}; {_text(within)} are allowed."
     return (
-        Finding(FRESHNESS, waited <= within, said if found.oldest else "Nothing waits."),
+        Finding(FRESHNESS, waited <= within, description if found.oldest else "Nothing waits."),
         Finding(
             GIVEN_UP,
             not given_up,
@@ -75,22 +81,24 @@ def standing(project: Project, found: Status) -> tuple[Finding, ...]:
     )
 
 
-def standing_checks(project: Project) -> Iterator[dg.AssetChecksDefinition]:
+def ledger_checks(project: Project) -> Iterator[dg.AssetChecksDefinition]:
     """The same as checks of the asset: run with every batch, by the button, and by the sensor."""
     assert project.landing is not None  # noqa: S101 - called where there is one
-    within = _told(project.landing.declared.fresh_within)
-    yield _standing_check(project, FRESHNESS, f"No drop has waited for more than {within}.")
-    yield _standing_check(project, GIVEN_UP, "No drop was given up.")
+    within = _text(project.landing.declared.fresh_within)
+    yield _ledger_check(project, FRESHNESS, f"No drop has waited for more than {within}.")
+    yield _ledger_check(project, GIVEN_UP, "No drop was given up.")
 
 
-def _standing_check(project: Project, name: str, told: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=scores_key(project), name=name, description=told)
+def _ledger_check(project: Project, name: str, description: str) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=scores_key(project), name=name, description=description)
     def check() -> dg.AssetCheckResult:
-        found = {each.check: each for each in standing(project, status(opened(project)))}[name]
-        return dg.AssetCheckResult(passed=found.passed, description=found.told)
+        found = {
+            each.check: each for each in ledger_findings(project, status(project_landing(project)))
+        }[name]
+        return dg.AssetCheckResult(passed=found.passed, description=found.description)
 
     return check
 
 
-def _told(span: timedelta) -> str:
+def _text(span: timedelta) -> str:
     return str(timedelta(seconds=round(span.total_seconds())))

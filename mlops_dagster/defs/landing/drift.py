@@ -15,13 +15,13 @@ import dagster as dg
 
 from mlops_dagster.defs.keys import model_key, step_key
 from mlops_dagster.defs.landing.keys import DRIFT
-from mlops_dagster.defs.landing.metadata import committed
+from mlops_dagster.defs.landing.metadata import committed_rows
 from mlops_dagster.defs.landing.pipeline import champion_model
-from mlops_dagster.defs.models import champion
-from mlops_dagster.defs.newest import made_as
+from mlops_dagster.defs.materialized_outputs import outputs_of_version
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import BatchOutcome, Landing
 from mlops_dagster.project import Project
+from mlops_dagster.release.champion import get_champion
 from mlops_dagster.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,17 +49,17 @@ def drift(
         expected = _numbers(reference, declared.column)
         found = _scores(landing, ids, declared.column)
     except (KeyError, OSError, ValueError, MlopsError, dg.Failure) as error:
-        told = f"There is nothing to compare with: {_line(error)}"
-        return _result(passed=False, told=told)
+        description = f"There is nothing to compare with: {_one_line(error)}"
+        return _result(passed=False, description=description)
     if len(found) < declared.rows:
-        told = f"{len(found):,} rows are too few to tell; {declared.rows:,} are needed."
-        return _result(passed=True, told=told, rows=len(found))
+        description = f"{len(found):,} rows are too few to tell; {declared.rows:,} are needed."
+        return _result(passed=True, description=description, rows=len(found))
     index = stability_index(expected, found)
     sign = "above" if index > declared.psi else "within"
-    told = f"PSI {index:.3f} of {declared.column}, {sign} {declared.psi:g}."
+    description = f"PSI {index:.3f} of {declared.column}, {sign} {declared.psi:g}."
     return _result(
         passed=index <= declared.psi,
-        told=told,
+        description=description,
         rows=len(found),
         psi=index,
         mean=float(found.mean()),
@@ -92,12 +92,12 @@ def _reference(context: dg.AssetExecutionContext, project: Project, workspace: W
     model = champion_model(landing)
     if model is None:
         raise ValueError("the pipeline takes no model of this project")
-    version = champion(workspace, model).reference
-    made = made_as(context, model_key(project.name, model), version)
+    version = get_champion(workspace.models, model).reference
+    outputs = outputs_of_version(context, model_key(project.name, model), version)
     step = step_key(project.name, origin.pipeline, origin.step).to_user_string()
-    if made is None or step not in made.lineage:
+    if outputs is None or step not in outputs.lineage:
         raise ValueError(f"{step} is not known to have made {version}")
-    output = workspace.jobs.get(made.lineage[step]).outputs[origin.output]
+    output = workspace.jobs.get(outputs.lineage[step]).outputs[origin.output]
     inside = drift_declared.reference.partition("/")[2]
     return workspace.data.local_path(output.uri) / inside
 
@@ -117,21 +117,21 @@ def _scores(landing: Landing, ids: Sequence[str], column: str) -> np.ndarray[Any
 
     parts = [
         part.column(0).to_numpy(zero_copy_only=False).astype("float64")
-        for part in committed(landing, landing.tables.scores, ids, [column])
+        for part in committed_rows(landing, landing.tables.scores, ids, [column])
     ]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _result(*, passed: bool, told: str, **figures: float) -> dg.AssetCheckResult:
+def _result(*, passed: bool, description: str, **figures: float) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=DRIFT,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,
-        description=told,
+        description=description,
         metadata={name: dg.MetadataValue.float(float(value)) for name, value in figures.items()},
     )
 
 
-def _line(error: Exception) -> str:
-    said = error.description if isinstance(error, dg.Failure) else str(error)
-    return " ".join((said or type(error).__name__).split())
+def _one_line(error: Exception) -> str:
+    message = error.description if isinstance(error, dg.Failure) else str(error)
+    return " ".join((message or type(error).__name__).split())

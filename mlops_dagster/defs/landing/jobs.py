@@ -11,7 +11,7 @@ from mlops_dagster.defs.landing.keys import (
     REPLAY_JOB,
     SCORING_JOB,
     UPKEEP_JOB,
-    opened,
+    project_landing,
     quarantine_key,
     scores_key,
 )
@@ -44,7 +44,7 @@ def replay_job(project: Project) -> dg.JobDefinition:
     @dg.op(name="offer_drop_again")
     def offer(context: dg.OpExecutionContext, config: DropConfig) -> None:
         try:
-            landing = opened(project)
+            landing = project_landing(project)
             record = replay(landing, find_drop(landing, config.drop).drop.id)
         except MlopsError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
@@ -99,7 +99,7 @@ def landing_schedules(
 
 def _keep(context: dg.OpExecutionContext, project: Project) -> None:
     assert project.landing is not None  # noqa: S101 - its job exists
-    landing = opened(project)
+    landing = project_landing(project)
     for done in compact(landing.tables):
         context.log.info("%s: %d small files became %d", done.table, done.removed, done.added)
     for done in expire(landing.tables, keep=project.landing.declared.keep):

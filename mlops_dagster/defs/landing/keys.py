@@ -36,6 +36,6 @@ def run_tags(record: BatchRecord) -> dict[str, str]:
     return {BATCH_TAG: record.batch.id, REQUEST_TAG: record.request}
 
 
-def opened(project: Project) -> Landing:
+def project_landing(project: Project) -> Landing:
     """The landing, in the state folder of the project. Raises as ``open_landing`` does."""
     return declared_landing(project, home=find_home(project.folder))

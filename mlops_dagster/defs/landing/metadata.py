@@ -63,7 +63,7 @@ def quarantine_metadata(landing: Landing, done: Sequence[BatchOutcome]) -> dict[
     return shown
 
 
-def committed(
+def committed_rows(
     landing: Landing, uri: str, ids: Sequence[str], columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The rows of some drops in a table, a part at a time; nothing where there are none."""
@@ -91,7 +91,7 @@ def _records(landing: Landing, done: Sequence[BatchOutcome]) -> list[DropRecord]
 def _preview(
     landing: Landing, uri: str, records: Sequence[DropRecord]
 ) -> dg.MarkdownMetadataValue | None:
-    for part in committed(landing, uri, [each.drop.id for each in records]):
+    for part in committed_rows(landing, uri, [each.drop.id for each in records]):
         if part.num_rows:
             rows = part.slice(0, _PREVIEW_ROWS).to_pylist()
             columns = part.schema.names[:_MOST_COLUMNS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -10,10 +9,10 @@ import dagster as dg
 from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job
 from mlops_dagster.defs.keys import model_key, product_key
-from mlops_dagster.defs.models import champion, find_champion
-from mlops_dagster.defs.newest import newest
+from mlops_dagster.defs.materialized_outputs import latest_outputs
 from mlops_dagster.landing import ScoringJob
 from mlops_dagster.project import Feed, GivenInput, Landing, ModelInput, ProductInput, Project
+from mlops_dagster.release.champion import find_champion, get_champion
 from mlops_dagster.workspace import Workspace
 
 _NO_MODEL = "none"
@@ -30,12 +29,12 @@ def upstream_keys(project: Project, landing: Landing) -> set[dg.AssetKey]:
     return keys
 
 
-def missing(
+def missing_input(
     project: Project, landing: Landing, instance: dg.DagsterInstance, workspace: Workspace
 ) -> str | None:
     """What a batch cannot be scored without and is not there yet, in one line; None if nothing."""
     for feed in _feeds(landing).values():
-        if isinstance(feed, ModelInput) and find_champion(workspace, feed.model) is None:
+        if isinstance(feed, ModelInput) and find_champion(workspace.models, feed.model) is None:
             return f"no version of {feed.model!r} has passed its gate yet"
         if isinstance(feed, ProductInput):
             key = product_key(project.name, feed.product)
@@ -44,12 +43,12 @@ def missing(
     return None
 
 
-def scoring(
+def batch_scoring_job(
     context: dg.AssetExecutionContext, project: Project, landing: Landing, workspace: Workspace
 ) -> ScoringJob:
     """The pipeline, with the newest products and the champion's exact version.
 
-    Raises dagster.Failure where one of them is not there.
+    Raises dagster.Failure where a product has not been materialized, NotFound without a champion.
     """
     job = landing.pipeline.job
     given = dict(job.step.inputs)
@@ -61,11 +60,11 @@ def scoring(
             if str(kind).endswith("_model"):
                 model = feed.value.path or model
         elif isinstance(feed, ModelInput):
-            model = champion(workspace, feed.model).reference
+            model = get_champion(workspace.models, feed.model).reference
             given[name] = InputValue(type=kind, path=model)
         else:
             key = product_key(project.name, feed.product)
-            found = newest(context, key, partitioned=False).outputs[feed.product]
+            found = latest_outputs(context, key, partitioned=False).outputs[feed.product]
             given[name] = InputValue(type=kind, path=found["asset"] or found["uri"])
     step = job.step.model_copy(update={"inputs": given})
     return ScoringJob(
@@ -75,10 +74,8 @@ def scoring(
 
 def champion_model(landing: Landing) -> str | None:
     """The model of the project that the pipeline scores with."""
-    found: Iterator[str] = (
-        feed.model for feed in _feeds(landing).values() if isinstance(feed, ModelInput)
-    )
-    return next(found, None)
+    feeds = _feeds(landing).values()
+    return next((feed.model for feed in feeds if isinstance(feed, ModelInput)), None)
 
 
 def _feeds(landing: Landing) -> dict[str, Feed]:

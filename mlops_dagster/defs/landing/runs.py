@@ -85,10 +85,10 @@ def _is_lost(instance: DagsterInstance, record: RunRecord) -> bool:
     run = record.dagster_run
     if not _is_local(run) or run.status in (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED):
         return False
-    started = _started(instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT))
-    if started is None:
+    worker = _worker_process(instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT))
+    if worker is None:
         return datetime.now(UTC) - _aware(record.update_timestamp) > _LONGEST_START
-    return not _lives(*started)
+    return not _lives(*worker)
 
 
 def _is_local(run: dg.DagsterRun) -> bool:
@@ -96,7 +96,7 @@ def _is_local(run: dg.DagsterRun) -> bool:
     return "socket" in server or server.get("host") in ("localhost", "127.0.0.1")
 
 
-def _started(entries: Sequence[dg.EventLogEntry]) -> tuple[int, float] | None:
+def _worker_process(entries: Sequence[dg.EventLogEntry]) -> tuple[int, float] | None:
     """The worker's process id, as it wrote it down itself, and when."""
     for entry in entries:
         event = entry.dagster_event

@@ -10,9 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_dagster.defs.landing.checks import standing
-from mlops_dagster.defs.landing.keys import opened, run_tags
-from mlops_dagster.defs.landing.pipeline import missing
+from mlops_dagster.defs.landing.checks import ledger_findings
+from mlops_dagster.defs.landing.keys import project_landing, run_tags
+from mlops_dagster.defs.landing.pipeline import missing_input
 from mlops_dagster.defs.landing.runs import RunsOfRequest, runs_of
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import BatchRecord, BatchState, Landing, Tick, give_up, status, tick
@@ -57,7 +57,7 @@ class _Look:
     def __init__(self, project: Project, context: dg.SensorEvaluationContext) -> None:
         self._project = project
         self._context = context
-        self._landing: Landing = opened(project)
+        self._landing: Landing = project_landing(project)
         self._why: list[str] = []
 
     def result(self) -> dg.SensorResult:
@@ -68,13 +68,13 @@ class _Look:
             started = time.monotonic()
             found, requests = self._look()
             rest = max(_LEAST_REST, _REST * (time.monotonic() - started))
-        self._context.log.info(_told(found))
-        told, events = self._standing()
+        self._context.log.info(_summary(found))
+        cursor, events = self._check_events()
         reason = found.skip_reason or "; ".join(self._why) or "the batches are at work"
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(reason),
-            cursor=told,
+            cursor=cursor,
             asset_events=events,
         )
 
@@ -89,7 +89,7 @@ class _Look:
         return _WATCH_SECONDS if is_alone and self._landing.is_cheap_to_watch else 0.0
 
     def _requests(self, found: Tick) -> Iterator[dg.RunRequest]:
-        if (absent := self._missing()) is not None:
+        if (absent := self._missing_input()) is not None:
             self._why.append(f"{len(found.requests)} batches wait: {absent}")
             return
         for record in found.requests:
@@ -97,12 +97,12 @@ class _Look:
             if key is not None:
                 yield dg.RunRequest(run_key=key, tags=run_tags(record))
 
-    def _missing(self) -> str | None:
+    def _missing_input(self) -> str | None:
         landing = self._project.landing
         assert landing is not None  # noqa: S101 - its sensor exists
         workspace = connect(project=self._project.folder)
         try:
-            return missing(self._project, landing, self._context.instance, workspace)
+            return missing_input(self._project, landing, self._context.instance, workspace)
         finally:
             workspace.close()
 
@@ -123,8 +123,8 @@ class _Look:
             return None  # that run has ended it meanwhile
         # What is being committed cannot fail any more: it is only brought to its end.
         if runs.dead >= _MOST_DEATHS and newest.state is not BatchState.COMMITTING:
-            said = f"Its run died {runs.dead} times; the last one's log says more."
-            give_up(self._landing, batch, record.attempt, said)
+            reason = f"Its run died {runs.dead} times; the last one's log says more."
+            give_up(self._landing, batch, record.attempt, reason)
             self._why.append(f"batch {batch}: attempt {record.attempt} failed")
             return None
         if (left := _pause(runs)) > 0:
@@ -132,10 +132,10 @@ class _Look:
             return None
         return f"{record.request}-{runs.ended + 1}"
 
-    def _standing(self) -> tuple[str, list[dg.AssetCheckEvaluation]]:
+    def _check_events(self) -> tuple[str, list[dg.AssetCheckEvaluation]]:
         """The cursor, and the checks whose verdict is another than at the last look."""
         before = json.loads(self._context.cursor or "{}")
-        found = standing(self._project, status(self._landing))
+        found = ledger_findings(self._project, status(self._landing))
         changed = [
             each.evaluation(self._project)
             for each in found
@@ -153,6 +153,6 @@ def _pause(runs: RunsOfRequest) -> float:
     return (runs.last_end + pause - datetime.now(UTC)).total_seconds()
 
 
-def _told(found: Tick) -> str:
-    looked = "" if found.complete else ", and the next look goes on"
-    return f"{found.new:,} new drops, {found.made} new batches, {found.waiting:,} wait{looked}"
+def _summary(found: Tick) -> str:
+    unfinished = "" if found.complete else ", and the next look goes on"
+    return f"{found.new:,} new drops, {found.made} new batches, {found.waiting:,} wait{unfinished}"

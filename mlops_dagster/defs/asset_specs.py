@@ -1,4 +1,4 @@
-"""What an asset shows before it is materialized: links to its files, its schema, its version."""
+"""What Dagster's ``AssetSpec`` takes, made of what a project declares: links, schema, partitions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def column_schema(schema: TableSchema) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-def partitions_of(declared: Partitions | None) -> dg.TimeWindowPartitionsDefinition | None:
+def partitions_definition(declared: Partitions | None) -> dg.TimeWindowPartitionsDefinition | None:
     """Dagster's definition of the windows that a pipeline declares."""
     if declared is None:
         return None
@@ -72,7 +72,7 @@ def partitions_of(declared: Partitions | None) -> dg.TimeWindowPartitionsDefinit
     )
 
 
-def automation(declared: str | None) -> dg.AutomationCondition[Any] | None:
+def automation_condition(declared: str | None) -> dg.AutomationCondition[Any] | None:
     """The condition that ``automation:`` names."""
     if declared == "eager":
         return dg.AutomationCondition.eager()

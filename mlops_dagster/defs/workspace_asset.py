@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_dagster.defs.keys import op_name
-from mlops_dagster.defs.resource import WorkspaceResource
+from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.workspace import Workspace
 

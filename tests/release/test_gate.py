@@ -6,8 +6,8 @@ from math import nan
 
 import pytest
 
-from mlops_dagster.defs.gate import judge
 from mlops_dagster.project import Model, Origin
+from mlops_dagster.release.gate import gate_results
 
 ORIGIN = Origin("train", "register", "model", "mlflow_model", "m")
 
@@ -26,7 +26,7 @@ def model(*, maximize: bool = True, bound: float | None = 0.6) -> Model:
 
 
 def passes(candidate: dict[str, float], champion: dict[str, float] | None = None) -> bool:
-    return all(verdict.passed for verdict in judge(model(), candidate, champion))
+    return all(result.passed for result in gate_results(model(), candidate, champion))
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_a_version_must_reach_bound_baseline_and_champion(
 def test_less_is_better_where_the_goal_is_to_minimize() -> None:
     loss = model(maximize=False, bound=0.5)
 
-    assert all(verdict.passed for verdict in judge(loss, {"auc": 0.4}, {"auc": 0.395}))
-    assert not all(verdict.passed for verdict in judge(loss, {"auc": 0.51}, None))
-    assert not all(verdict.passed for verdict in judge(loss, {"auc": 0.4}, {"auc": 0.3}))
+    assert all(result.passed for result in gate_results(loss, {"auc": 0.4}, {"auc": 0.395}))
+    assert not all(result.passed for result in gate_results(loss, {"auc": 0.51}, None))
+    assert not all(result.passed for result in gate_results(loss, {"auc": 0.4}, {"auc": 0.3}))
 
 
 def test_a_number_is_all_that_is_asked_where_no_rule_is_declared() -> None:
     free = model(bound=None)
 
-    assert [verdict.passed for verdict in judge(free, {"auc": 0.1}, None)] == [True]
-    assert [verdict.passed for verdict in judge(free, {"auc": nan}, None)] == [False]
+    assert [result.passed for result in gate_results(free, {"auc": 0.1}, None)] == [True]
+    assert [result.passed for result in gate_results(free, {"auc": nan}, None)] == [False]

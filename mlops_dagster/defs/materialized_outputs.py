@@ -1,4 +1,4 @@
-"""What was materialized last: the facts that one asset leaves for those that are made from it.
+"""The outputs that an asset's newest materialization left, for the assets that are made from it.
 
 They are kept in the materialization's own metadata, so that any step can be run alone, on demand,
 against the newest upstream.
@@ -20,8 +20,8 @@ _LOOK_BACK = 50
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a materialization left.
+class MaterializedOutputs:
+    """The outputs of one materialization, and the jobs behind them.
 
     Attributes:
         outputs: by name, each ``{"type", "uri", "asset"}``; asset is ``azureml:name:version`` or
@@ -43,7 +43,9 @@ class Made:
         }
 
 
-def newest(context: dg.AssetExecutionContext, key: dg.AssetKey, *, partitioned: bool) -> Made:
+def latest_outputs(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, *, partitioned: bool
+) -> MaterializedOutputs:
     """What the newest materialization of an upstream asset left.
 
     Args:
@@ -54,21 +56,23 @@ def newest(context: dg.AssetExecutionContext, key: dg.AssetKey, *, partitioned: 
     partition = context.partition_key if partitioned else None
     for metadata in _materializations(context.instance, key, partition):
         if _OUTPUTS in metadata:
-            return _made(metadata)
+            return _from_metadata(metadata)
     where = f" for {partition}" if partition else ""
     name = key.to_user_string()
     raise dg.Failure(f"{name} has not been materialized{where} yet; materialize it first.")
 
 
-def made_as(context: dg.AssetExecutionContext, key: dg.AssetKey, version: str) -> Made | None:
-    """What was left when this version was made, if one of the latest materializations made it."""
+def outputs_of_version(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, version: str
+) -> MaterializedOutputs | None:
+    """What the materialization left that made this version, if it is one of the latest."""
     for metadata in _materializations(context.instance, key, None):
         if _OUTPUTS in metadata and _VERSION in metadata and metadata[_VERSION].value == version:
-            return _made(metadata)
+            return _from_metadata(metadata)
     return None
 
 
-def was_recorded(context: dg.AssetExecutionContext, job: str) -> bool:
+def is_materialized_from(context: dg.AssetExecutionContext, job: str) -> bool:
     """Whether one of the latest materializations of the asset at hand came from this job."""
     partition = context.partition_key if context.has_partition_key else None
     return any(
@@ -77,19 +81,19 @@ def was_recorded(context: dg.AssetExecutionContext, job: str) -> bool:
     )
 
 
-def _made(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Made:
+def _from_metadata(metadata: Mapping[str, dg.MetadataValue[Any]]) -> MaterializedOutputs:
     outputs: Mapping[str, Any] = metadata[_OUTPUTS].value
     lineage = metadata[_LINEAGE].value if _LINEAGE in metadata else []
-    return Made(outputs, {each["asset"]: each["job"] for each in lineage})
+    return MaterializedOutputs(outputs, {each["asset"]: each["job"] for each in lineage})
 
 
 def _materializations(
     instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None
 ) -> Iterator[Mapping[str, dg.MetadataValue[Any]]]:
     """The metadata of the latest materializations, newest first."""
-    wanted = dg.AssetRecordsFilter(
+    records_filter = dg.AssetRecordsFilter(
         asset_key=key, asset_partitions=None if partition is None else [partition]
     )
-    for record in instance.fetch_materializations(wanted, limit=_LOOK_BACK).records:
+    for record in instance.fetch_materializations(records_filter, limit=_LOOK_BACK).records:
         if record.asset_materialization is not None:
             yield record.asset_materialization.metadata
