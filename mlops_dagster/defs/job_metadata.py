@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import dagster as dg
 
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.workspace.ports import JobRecord, Jobs, Tracked
+from mlops_dagster.workspace.ports import ChildRun, JobRecord, Jobs, Tracked
 
 Metadata = dict[str, dg.MetadataValue]
 
@@ -57,6 +57,8 @@ def tracked_metadata(jobs: Jobs, job: str) -> Metadata:
         metadata["MLflow run"] = dg.MetadataValue.url(tracked.url)
     if tracked.params:
         metadata["parameters"] = _table(tracked.params)
+    if tracked.runs:
+        metadata["other runs"] = _runs_table(tracked.runs)
     return {**metadata, **pictures}
 
 
@@ -79,6 +81,20 @@ def _pictures(jobs: Jobs, job: str, tracked: Tracked) -> Metadata:
                 f"![{name}](data:image/png;base64,{coded})"
             )
     return shown
+
+
+def _runs_table(runs: Sequence[ChildRun]) -> dg.MetadataValue:
+    """Nested and later runs, apart from the job's own figures: they are not the job's."""
+    rows = [
+        dg.TableRecord({"run": run.name, "metric": name, "value": value})
+        for run in runs
+        for name, value in run.latest.items()
+    ]
+    columns = {"run": "string", "metric": "string", "value": "float"}
+    return dg.MetadataValue.table(
+        records=rows[:_MOST_METRICS],
+        schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]),
+    )
 
 
 def _table(params: Mapping[str, str]) -> dg.MetadataValue:

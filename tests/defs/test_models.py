@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import pytest
 
 from tests.defs.conftest import Tiny
@@ -80,6 +81,32 @@ def scoring(tiny: Tiny) -> Tiny:
 
 def train(project: Tiny, auc: float) -> None:
     project.write("pipelines/train.yml", TRAIN.replace("AUC", str(auc)))
+
+
+@pytest.mark.slow
+def test_the_gate_judges_the_job_s_own_run_and_shows_nested_ones_apart(scoring: Tiny) -> None:
+    script = """
+import mlflow
+with mlflow.start_run():
+    mlflow.log_metric("auc", 0.3)
+    with mlflow.start_run(run_name="fold", nested=True):
+        mlflow.log_metric("auc", 0.99)
+"""
+    scoring.write("pipelines/src/fit.py", script)
+    inline = """python -c "import mlflow; mlflow.log_metric('auc', AUC); mlflow.log_param('depth', 3)\""""
+    text = TRAIN.replace(inline, "python fit.py").replace("echo AUC", "echo 0.3")
+    scoring.write("pipelines/train.yml", text.replace("fit:\n", "fit:\n    code: ./src\n", 1))
+    ran = scoring.materialize(*MAKE_MODEL)
+    gate = evaluations(ran)["quality_gate"]
+    assert not gate.passed
+    assert "0.3" in str(gate.metadata["rules"].value)
+    fit = ran.asset_materializations_for_node("tiny__train__fit")[0].metadata
+    assert fit["auc"].value == 0.3
+    others = fit["other runs"]
+    assert isinstance(others, dg.TableMetadataValue)
+    assert [record.data for record in others.records] == [
+        {"run": "fold", "metric": "auc", "value": 0.99}
+    ]
 
 
 @pytest.mark.slow

@@ -166,6 +166,7 @@ def show(context: typer.Context, name: _Name, output: Output = Format.TABLE) -> 
         else:
             steps = workspace.jobs.list(parent=name, limit=_ALL)
             job_views.show_record(record, steps)
+            job_views.show_child_runs(workspace.jobs.tracked(name).runs)
 
 
 @app.command("list")

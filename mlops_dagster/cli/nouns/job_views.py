@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_dagster.cli.output import ago, duration, plain, print_fields, print_table
 
 if TYPE_CHECKING:
-    from mlops_dagster.workspace.ports import JobRecord, Jobs
+    from mlops_dagster.workspace.ports import ChildRun, JobRecord, Jobs
 
 _EVERY = 100_000
 
@@ -49,6 +49,18 @@ def show_record(record: JobRecord, steps: Sequence[JobRecord]) -> None:
         print()
         outputs = [(o.name, o.type, o.asset, o.uri) for o in record.outputs.values()]
         print_table(("output", "type", "asset", "uri"), outputs, empty="")
+
+
+def show_child_runs(runs: Sequence[ChildRun]) -> None:
+    """Print the MLflow runs that a job opened beside its own; their metrics are not the job's."""
+    if not runs:
+        return
+    print()
+    rows = [
+        (run.name, ", ".join(f"{name}={value:g}" for name, value in run.latest.items()), run.run_id)
+        for run in runs
+    ]
+    print_table(("other MLflow run", "metrics", "id"), rows, empty="")
 
 
 def completed_line(record: JobRecord, steps: Sequence[JobRecord]) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from mlops_dagster.workspace.ports.compute import Compute, ComputeTarget
 from mlops_dagster.workspace.ports.data import Data, DataVersion
 from mlops_dagster.workspace.ports.jobs import (
+    ChildRun,
     JobRecord,
     Jobs,
     JobStatus,
@@ -34,6 +35,7 @@ __all__ = [
     "LogLine",
     "MetricPoint",
     "Tracked",
+    "ChildRun",
     "Jobs",
     "ComputeTarget",
     "Compute",

@@ -127,12 +127,13 @@ class MetricPoint:
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """What a job, with its steps, logged to MLflow.
+class Logged:
+    """What was logged to MLflow.
 
     Attributes:
         metrics: every logged point by metric name, oldest first.
         artifacts: paths of logged files, such as ``roc.png``; read with ``Jobs.artifact``.
+        url: its page in MLflow's own UI.
     """
 
     params: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +146,32 @@ class Tracked:
     def latest(self) -> dict[str, float]:
         """The last value of each metric."""
         return {name: points[-1].value for name, points in self.metrics.items() if points}
+
+
+@dataclass(frozen=True)
+class ChildRun(Logged):
+    """An MLflow run that a job's script opened beside the job's own: nested in it, or after it.
+
+    Attributes:
+        job: the job whose script opened it.
+        artifacts: their paths begin with ``runs/`` and the id of the run.
+    """
+
+    job: str = ""
+    name: str = ""
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Tracked(Logged):
+    """What a job, with its steps, logged to its own MLflow run; on Azure ML that run is the job.
+
+    Attributes:
+        runs: the other runs that it opened, such as one a fold of a cross-validation. What they
+            logged is theirs and says nothing of the job.
+    """
+
+    runs: Sequence[ChildRun] = ()
 
 
 class Jobs(Protocol):

@@ -49,8 +49,11 @@ def nothing_found(site: Site, search: Search, trials: Sequence[Standing]) -> str
         return f"None of its {len(trials)} trials both completed and brought the metric.{said}"
     from mlops_dagster.workspace.local.tracking import read_tracked
 
-    names = sorted(read_tracked(site.home, [each.job for each in trials]).metrics)
+    tracked = read_tracked(site.home, [each.job for each in trials])
+    names = sorted(tracked.metrics)
     logged = f"they logged {', '.join(names)}" if names else "they logged no metric at all"
+    if any(search.primary_metric in run.metrics for run in tracked.runs):
+        logged += ", and it only to other MLflow runs that they opened, which do not count"
     return (
         f"None of its {len(trials)} trials brought the primary metric"
         f" {search.primary_metric!r}: {logged}.{said} Log it in the trial:"

@@ -7,11 +7,10 @@ the whole history of every metric is one query. The tables are those of MLflow's
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 from mlops_dagster.errors import NotFound
 from mlops_dagster.system.sqlite import available, open_existing
 from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, read_status
-from mlops_dagster.workspace.ports import MetricPoint, Tracked
+from mlops_dagster.workspace.ports import ChildRun, MetricPoint, Tracked
 
 if TYPE_CHECKING:
     from mlops_dagster.workspace.local.tracking.runs import Run
@@ -34,37 +33,16 @@ def read_tracked(home: Path, jobs: Sequence[str]) -> Tracked:
 
     Raises WorkspaceUnavailable where MLflow's store cannot be read.
     """
-    from mlops_dagster.workspace.local.tracking.runs import Runs
-
-    database = folder_of(home) / "mlflow.db"
-    if not database.exists():
-        return Tracked()
-    runs = Runs(home).of(jobs)
-    if not runs:
-        return Tracked()
-    params: dict[str, str] = {}
-    tags: dict[str, str] = {}
-    points: dict[str, list[MetricPoint]] = {}
-    artifacts: dict[str, None] = {}
-    with _opened(database) as connection:
-        for run in _kept(connection, runs):
-            params = {**_pairs(connection, "params", run.run_id), **params}
-            tags = {**_pairs(connection, "tags", run.run_id), **tags}
-            for name, point in _points(connection, run.run_id):
-                points.setdefault(name, []).append(point)
-            for prefix, folder in _folders(connection, home, run.run_id):
-                artifacts.update(dict.fromkeys(_files(folder, prefix)))
-    port = read_status(home).get("port")
-    place = f"/#/experiments/{runs[0].experiment_id}/runs/{runs[0].run_id}"
+    with _store(home, jobs) as (connection, runs):
+        logged = [(run, _logged(connection, home, run)) for run in runs]
+    own = [values for run, values in logged if run.main]
     return Tracked(
-        params=params,
-        metrics={
-            name: sorted(found, key=lambda point: (point.at, point.step))
-            for name, found in sorted(points.items())
-        },
-        tags={name: tags[name] for name in sorted(tags) if not name.startswith(_SYSTEM_TAGS)},
-        artifacts=tuple(sorted(artifacts)),
-        url=address_of(port) + place if port else None,
+        params=_merged(values.params for values in own),
+        metrics=_by_time(values.metrics for values in own),
+        tags=_merged(values.tags for values in own),
+        artifacts=tuple(sorted({path for values in own for path in values.artifacts})),
+        url=logged[0][1].url if logged else None,
+        runs=tuple(values for run, values in logged if not run.main),
     )
 
 
@@ -83,17 +61,11 @@ def artifacts_of(home: Path, jobs: Sequence[str]) -> dict[str, Path]:
 
     Raises WorkspaceUnavailable where MLflow's store cannot be read.
     """
-    from mlops_dagster.workspace.local.tracking.runs import Runs
-
-    database = folder_of(home) / "mlflow.db"
-    if not database.exists() or not (runs := Runs(home).of(jobs)):
-        return {}
     found: dict[str, Path] = {}
-    with _opened(database) as connection:
-        for run in _kept(connection, runs):
-            for prefix, folder in _folders(connection, home, run.run_id):
-                for name in _files(folder, prefix):
-                    found.setdefault(name, folder / name.removeprefix(prefix))
+    with _store(home, jobs) as (connection, runs):
+        for run in runs:
+            for name, path in _artifacts(connection, home, run).items():
+                found.setdefault(name, path)
     return found
 
 
@@ -102,37 +74,89 @@ def values_of(home: Path, jobs: Sequence[str], metric: str) -> dict[str, list[fl
 
     Raises WorkspaceUnavailable where MLflow's store cannot be read.
     """
-    from mlops_dagster.workspace.local.tracking.runs import Runs
-
-    found: dict[str, list[float]] = {job: [] for job in jobs}
-    database = folder_of(home) / "mlflow.db"
-    if not jobs or not database.exists():
-        return found
-    runs = Runs(home)
+    values: dict[str, list[float]] = {job: [] for job in jobs}
     query = (
-        "SELECT value FROM metrics WHERE key = ? AND NOT is_nan AND run_uuid IN"
-        " (SELECT value FROM json_each(?)) ORDER BY timestamp, step, rowid"
+        "SELECT value FROM metrics WHERE key = ? AND NOT is_nan AND run_uuid = ?"
+        " ORDER BY timestamp, step, rowid"
     )
-    with _opened(database) as connection:
-        for job in jobs:
-            ids = json.dumps([run.run_id for run in runs.of([job])])
-            rows = connection.execute(query, (metric, ids))
-            found[job] = [_real(row["value"]) for row in rows]
-    return found
+    with _store(home, jobs) as (connection, runs):
+        for run in runs:
+            if run.main:
+                rows = connection.execute(query, (metric, run.run_id))
+                values[run.job] = [_real(row["value"]) for row in rows]
+    return values
 
 
 @contextmanager
-def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+def _store(home: Path, jobs: Sequence[str]) -> Iterator[tuple[sqlite3.Connection, Sequence[Run]]]:
+    """MLflow's store and the runs of these jobs that nobody has deleted."""
+    from mlops_dagster.workspace.local.tracking.runs import Runs
+
+    database = folder_of(home) / "mlflow.db"
+    runs = Runs(home).of(jobs) if jobs and database.exists() else []
     readable = available(
         f"MLflow's store {database} cannot be read",
         remedy="Check its permissions, and that MLflow's version is one that this package names.",
     )
+    with readable, closing(_opened(database) if runs else _nothing()) as connection:
+        yield connection, _active(connection, runs)
+
+
+def _opened(database: Path) -> sqlite3.Connection:
     # Not read-only: SQLite may have to take back what a killed server left half-written.
-    with readable, closing(open_existing(database, read_only=False)) as connection:
-        yield connection
+    return open_existing(database, read_only=False)
 
 
-def _kept(connection: sqlite3.Connection, runs: Sequence[Run]) -> list[Run]:
+def _nothing() -> sqlite3.Connection:
+    """Where there is no run, nothing is asked of the store."""
+    return sqlite3.connect(":memory:")
+
+
+def _logged(connection: sqlite3.Connection, home: Path, run: Run) -> ChildRun:
+    """All that one run logged."""
+    tags = _pairs(connection, "tags", run.run_id)
+    points: dict[str, list[MetricPoint]] = {}
+    for name, point in _points(connection, run.run_id):
+        points.setdefault(name, []).append(point)
+    return ChildRun(
+        params=_pairs(connection, "params", run.run_id),
+        metrics=_by_time([points]),
+        tags={name: tags[name] for name in sorted(tags) if not name.startswith(_SYSTEM_TAGS)},
+        artifacts=tuple(sorted(_artifacts(connection, home, run))),
+        url=_page(home, run),
+        job=run.job,
+        name=tags.get("mlflow.runName", run.run_id),
+        run_id=run.run_id,
+    )
+
+
+def _merged(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for mapping in mappings:
+        merged = {**mapping, **merged}
+    return dict(sorted(merged.items()))
+
+
+def _by_time(
+    mappings: Iterable[Mapping[str, Sequence[MetricPoint]]],
+) -> dict[str, list[MetricPoint]]:
+    points: dict[str, list[MetricPoint]] = {}
+    for mapping in mappings:
+        for name, more in mapping.items():
+            points.setdefault(name, []).extend(more)
+    return {
+        name: sorted(found, key=lambda point: (point.at, point.step))
+        for name, found in sorted(points.items())
+    }
+
+
+def _page(home: Path, run: Run) -> str | None:
+    port = read_status(home).get("port")
+    place = f"/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+    return address_of(port) + place if port else None
+
+
+def _active(connection: sqlite3.Connection, runs: Sequence[Run]) -> list[Run]:
     """The runs that nobody has deleted."""
     query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
     return [run for run in runs if connection.execute(query, (run.run_id,)).fetchone()]
@@ -155,31 +179,24 @@ def _real(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= _LARGEST else value
 
 
-def _folders(connection: sqlite3.Connection, home: Path, run: str) -> Iterator[tuple[str, Path]]:
-    """Where the run's files lie, and those of the models that it logged, under their names."""
-    places = [
-        ("", row["artifact_uri"])
-        for row in connection.execute(
-            "SELECT artifact_uri FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'",
-            (run,),
-        )
-    ]
-    places += [
-        (f"{row['name']}/", row["artifact_location"])
-        for row in connection.execute(
-            "SELECT name, artifact_location FROM logged_models WHERE source_run_id = ?", (run,)
-        )
-    ]
+def _artifacts(connection: sqlite3.Connection, home: Path, run: Run) -> dict[str, Path]:
+    """The files that a run logged, by the names under which a job shows them.
+
+    Those of the models that it logged lie in folders of their own, below the model's name.
+    """
+    places = connection.execute(
+        "SELECT '' AS name, artifact_uri AS uri FROM runs WHERE run_uuid = :run"
+        " UNION ALL"
+        " SELECT name || '/', artifact_location FROM logged_models WHERE source_run_id = :run",
+        {"run": run.run_id},
+    )
     root = folder_of(home) / "artifacts"
-    for prefix, uri in places:
-        folder = root / str(uri).removeprefix("mlflow-artifacts:").lstrip("/")
-        if folder.is_dir():
-            yield prefix, folder
-
-
-def _files(folder: Path, prefix: str) -> list[str]:
-    return [
-        prefix + Path(path, name).relative_to(folder).as_posix()
-        for path, _, names in os.walk(folder)
-        for name in names
-    ]
+    outside = "" if run.main else f"runs/{run.run_id}/"
+    found: dict[str, Path] = {}
+    for place in places:
+        folder = root / str(place["uri"]).removeprefix("mlflow-artifacts:").lstrip("/")
+        for path, _, names in os.walk(folder):
+            for name in names:
+                file = Path(path, name)
+                found[f"{outside}{place['name']}{file.relative_to(folder).as_posix()}"] = file
+    return found

@@ -36,6 +36,7 @@ _LONGEST_TAG = 5000  # what MLflow takes
 class Run:
     """An MLflow run of a job; ``main`` is the one that the job's name stands for."""
 
+    job: str
     run_id: str
     experiment_id: str
     main: bool
@@ -58,7 +59,7 @@ class Runs:
                     "SELECT * FROM mlflow_runs WHERE job = ? ORDER BY main DESC, rowid", (job,)
                 )
                 found += [
-                    Run(row["run_id"], row["experiment_id"], bool(row["main"])) for row in rows
+                    Run(job, row["run_id"], row["experiment_id"], bool(row["main"])) for row in rows
                 ]
         return found
 

@@ -27,6 +27,7 @@ from mlops_dagster.workspace.local.tracking import (
     running,
     start,
     stop,
+    values_of,
 )
 from mlops_dagster.workspace.local.tracking.server import read_status
 from mlops_dagster.workspace.ports import JobStatus, Tracked
@@ -127,28 +128,41 @@ print(len(mlflow.artifacts.load_text("runs:/logs/mlflow/as it is.json")))
         read_artifact(home, ["logs"], "../../../mlflow.db")
 
 
-def test_further_runs_and_autologged_models_belong_to_the_job(home: Path, tmp_path: Path) -> None:
+def test_nested_and_later_runs_are_the_job_s_but_not_the_job(home: Path, tmp_path: Path) -> None:
     script = """
 import mlflow
 from sklearn.linear_model import LogisticRegression
 with mlflow.start_run():
-    mlflow.log_metric("first", 1)
-with mlflow.start_run():
-    mlflow.log_metric("second", 2)
+    mlflow.log_metric("auc", 0.3)
+    mlflow.log_param("C", 1.0)
+    with mlflow.start_run(run_name="fold", nested=True):
+        mlflow.log_metric("auc", 0.99)
+        mlflow.log_param("fold", 0)
+        mlflow.log_text("99", "auc.txt")
+with mlflow.start_run(run_name="later"):
+    mlflow.log_metric("later", 2)
 mlflow.sklearn.autolog()
 LogisticRegression(C=3.0).fit([[0.0], [1.0], [0.0], [1.0]], [0, 1, 0, 1])
 """
     with tracking(home, "further", experiment="own experiment") as tracked:
         run_script(tracked, script, tmp_path)
     found = read_tracked(home, ["further"])
-    assert {"first", "second", "training_score"} <= set(found.latest)
-    assert found.params["C"] == "3.0"
-    assert "model/MLmodel" in found.artifacts
-    assert b"sklearn" in read_artifact(home, ["further"], "model/MLmodel")
+    assert (found.latest, found.params, found.artifacts) == ({"auc": 0.3}, {"C": "1.0"}, ())
+    assert values_of(home, ["further"], "auc") == {"further": [0.3]}
+    fold, later, automatic = found.runs
+    assert (fold.job, fold.name, fold.latest) == ("further", "fold", {"auc": 0.99})
+    assert fold.params == {"fold": "0"}
+    (file,) = fold.artifacts
+    assert file == f"runs/{fold.run_id}/auc.txt"
+    assert read_artifact(home, ["further"], file) == b"99"
+    assert (later.name, later.latest) == ("later", {"later": 2.0})
+    assert ("training_score" in automatic.latest, automatic.params["C"]) == (True, "3.0")
+    model = f"runs/{automatic.run_id}/model/MLmodel"
+    assert b"sklearn" in read_artifact(home, ["further"], model)
     experiment = ask(start(home), "experiments/get-by-name?experiment_name=own%20experiment")
     ids = [experiment["experiment"]["experiment_id"]]
     runs = ask(start(home), "runs/search", {"experiment_ids": ids})["runs"]
-    assert len(runs) == 3
+    assert len(runs) == 4
 
 
 def test_a_job_can_log_to_the_job_that_it_is_part_of(home: Path, tmp_path: Path) -> None:

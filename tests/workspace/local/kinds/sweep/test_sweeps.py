@@ -123,6 +123,44 @@ def test_each_trial_has_a_run_of_its_own_below_the_sweeps(
     connection.close()
 
 
+FOLDS = """
+import mlflow
+x = int(sys.argv[1])
+own, folds = {1: (0.2, 0.99), 2: (0.6, 0.5), 3: (0.3, 0.9), 4: (0.1, 0.8)}[x]
+open(sys.argv[2], "w").write(str(x))
+with mlflow.start_run():
+    LOGS_ITSELF
+    for fold in range(2):
+        with mlflow.start_run(run_name=f"fold{fold}", nested=True):
+            mlflow.log_metric("score", folds)
+"""
+
+
+@pytest.mark.slow
+def test_the_best_trial_is_chosen_by_its_own_run_and_not_by_nested_ones(
+    project: LocalWorkspace, submit: Submit
+) -> None:
+    trial = FOLDS.replace("LOGS_ITSELF", 'mlflow.log_metric("score", own)')
+    record = ended(project, submit(GRID, trial, name="folds"))
+    assert record.properties["best_child_run_id"] == "folds_1"
+    assert record.properties["score"] == "0.6"
+    tracked = project.jobs.tracked("folds_1")
+    assert tracked.latest == {"score": 0.6}
+    assert [(run.name, run.latest) for run in tracked.runs] == [
+        ("fold0", {"score": 0.5}),
+        ("fold1", {"score": 0.5}),
+    ]
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_metric_only_nested_runs_logged_says_so(
+    project: LocalWorkspace, submit: Submit
+) -> None:
+    record = ended(project, submit(GRID, FOLDS.replace("LOGS_ITSELF", "pass")))
+    assert record.status is JobStatus.FAILED
+    assert "only to other MLflow runs that they opened" in (record.error or "")
+
+
 PIPELINE = """
 type: pipeline
 settings: {default_compute: azureml:pair}
