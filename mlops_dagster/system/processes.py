@@ -1,29 +1,17 @@
-"""Processes of a job: started in groups of their own, waited for, ended to the last one.
-
-A job's processes are known by their process group, by their session, by descent, and by a mark in
-their environment, which they inherit wherever they fork to. The mark finds them when the process
-that started them is gone.
-"""
+"""Processes of a job: started in sessions of their own, waited for, ended to the last one."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import psutil
-
-MARK = "MLOPS_JOB"
-GRACE_SECONDS = 5.0
+from mlops_dagster.system.process_tree import MARK, ProcessTree
 
 
 @dataclass(frozen=True)
@@ -126,85 +114,9 @@ def run(
         ]
         return _outcome(awaited, serving, events, cancellation, deadline)
     finally:
-        end(mark, [process.pid for process in processes])
+        ProcessTree([process.pid for process in processes], mark=mark).end()
         for process in processes:
             process.wait()
-
-
-def end(mark: str, leaders: Collection[int] = (), *, grace: float = GRACE_SECONDS) -> int:
-    """End every process of a job: ask, wait up to ``grace`` seconds, then insist.
-
-    Args:
-        leaders: process ids of the groups and sessions that the job's processes were started in.
-
-    Returns:
-        How many there were.
-    """
-    left = members(mark, leaders)
-    found = len(left)
-    deadline = time.monotonic() + grace
-    signals = dict.fromkeys(left, signal.SIGTERM) if grace > 0 else {}
-    for pid in signals:
-        _signal(pid, signal.SIGTERM)
-    pause = 0.01
-    while left:
-        if time.monotonic() >= deadline:
-            for pid in left:
-                _signal(pid, signal.SIGKILL)
-            if time.monotonic() > deadline + 10:  # in the kernel, beyond every signal
-                return found
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
-        left = members(mark, leaders)
-        for pid in [pid for pid in left if pid not in signals and grace > 0]:
-            signals[pid] = signal.SIGTERM
-            _signal(pid, signal.SIGTERM)
-    return found
-
-
-def members(mark: str, leaders: Collection[int] = ()) -> list[int]:
-    """The living processes of a job."""
-    import psutil
-
-    children: dict[int, list[int]] = {}
-    found: list[int] = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            children.setdefault(process.ppid(), []).append(process.pid)
-            if _belongs(process, mark, leaders) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-    known = set(found)
-    for pid in found:  # grows while it is walked: descent reaches what cleared its environment
-        further = [child for child in children.get(pid, ()) if child not in known]
-        known.update(further)
-        found += further
-    return found
-
-
-def identity(pid: int) -> tuple[int, float]:
-    """A process, told from later ones of the same number: its id and when it was created."""
-    import psutil
-
-    try:
-        return pid, psutil.Process(pid).create_time()
-    except psutil.Error:
-        return pid, 0.0
-
-
-def is_alive(pid: int, created: float) -> bool:
-    """Whether the process of this ``identity`` still runs."""
-    return identity(pid) == (pid, created) and created > 0
-
-
-def _belongs(process: psutil.Process, mark: str, leaders: Collection[int]) -> bool:
-    pid = process.pid
-    if leaders and (os.getpgid(pid) in leaders or os.getsid(pid) in leaders):
-        return True
-    import psutil
-
-    with suppress(psutil.Error):
-        return process.environ().get(MARK) == mark
-    return False
 
 
 def _await(
@@ -239,8 +151,3 @@ def _outcome(
 def _canceled_or(cancellation: Cancellation, status: int) -> Ending:
     """A command that fails because it is ended from outside was canceled; one that is done is not."""
     return Ending("canceled") if cancellation.requested and status else Ending("exited", status)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)

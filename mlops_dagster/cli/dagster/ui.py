@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,9 @@ from mlops_dagster.cli.dagster.instance import find_place
 from mlops_dagster.cli.output import note
 from mlops_dagster.cli.session import session
 from mlops_dagster.errors import InvalidRequest, MlopsError
+from mlops_dagster.system.loopback import HOST, first_free
+from mlops_dagster.system.process_tree import ProcessTree
 
-_HOST = "127.0.0.1"
 _FIRST_PORT = 3000
 _READY_SECONDS = 180
 _END_SECONDS = 20
@@ -44,11 +44,11 @@ def ui(
     """
     place = find_place()
     port = _free_port(port)
-    address = f"http://{_HOST}:{port}"
+    address = f"http://{HOST}:{port}"
     # `dagster dev` serves the code locations once for both the web server and the daemon; `dg dev`
     # would take its own list of projects instead of workspace.yaml.
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--log-level", "warning"]
-    command += ["--workspace", str(place.workspace_file), "--host", _HOST, "--port", str(port)]
+    command += ["--workspace", str(place.workspace_file), "--host", HOST, "--port", str(port)]
     note(f"Starting Dagster on {place.dagster_home} ...")
     with _terminated_as_interrupted(), served(command, place.root, place.environment()) as server:
         try:
@@ -80,12 +80,8 @@ def stop(context: typer.Context) -> None:
 
 def _free_port(wanted: int | None) -> int:
     candidates = [wanted] if wanted is not None else range(_FIRST_PORT, _FIRST_PORT + 100)
-    for port in candidates:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind((_HOST, port))
-                return port
+    if (port := first_free(candidates)) is not None:
+        return port
     taken = f"Port {wanted}" if wanted is not None else "Every port from 3000 to 3099"
     raise InvalidRequest(f"{taken} is in use.", remedy="Choose another one with --port.")
 
@@ -115,28 +111,13 @@ def served(
 
 
 def _end_tree(server: subprocess.Popen[bytes]) -> None:
-    import psutil
-
+    """End a server, which ends its children; then those that are left, such as runs."""
+    tree = ProcessTree([server.pid])
     try:
-        family = psutil.Process(server.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
-    try:
-        if server.poll() is None:
-            server.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                server.wait(_END_SECONDS)
-        # Runs that are going on are asked first, so that their logs can say how they ended.
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.terminate()
-        psutil.wait_procs(family, timeout=_END_SECONDS)
+        tree.end(interrupt_seconds=_END_SECONDS, grace=_END_SECONDS)
     except KeyboardInterrupt:
         note("Ending at once.")
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    server.kill()
+        tree.end(grace=0)
     server.wait()
 
 

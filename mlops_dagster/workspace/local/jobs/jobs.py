@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
-from mlops_dagster.system.processes import MARK
+from mlops_dagster.system.process_tree import MARK
 from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.ground.plan import Data, Value, encode
 from mlops_dagster.workspace.local.ground.state import State

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
 
-import psutil
-
 from mlops_dagster.errors import MlopsError
+from mlops_dagster.system.process_tree import ProcessTree
 from mlops_dagster.workspace.local.parallel.driver import run_step
 from mlops_dagster.workspace.local.parallel.plan import read_plan
 
@@ -64,12 +64,7 @@ def _adopt_orphans() -> None:
 
 def _end_strays() -> None:
     """Kill what a script started in a session of its own; such orphans have come to this process."""
-    for stray in psutil.Process().children(recursive=True):
-        try:
-            stray.kill()
-            stray.wait(timeout=1)
-        except psutil.Error:
-            continue
+    ProcessTree(parent=os.getpid()).end(grace=0)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlops_dagster.errors import WorkspaceUnavailable
-from mlops_dagster.system import processes as process
+from mlops_dagster.system.process_tree import ProcessTree, is_alive
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.records.jobs import ACTIVE
@@ -44,7 +44,7 @@ def job_folder(home: Path, name: str) -> Path:
 
 
 def mark(home: Path, name: str) -> str:
-    """What tells a job's processes from all others on this machine; see ``process.MARK``."""
+    """What tells a job's processes from all others on this machine; see ``process_tree.MARK``."""
     return f"{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}.{name}"
 
 
@@ -220,8 +220,9 @@ def _bury(state: State, root: str) -> None:
             rows = connection.execute("SELECT * FROM jobs WHERE root = ?", (root,)).fetchall()
         active = [row for row in rows if records.status_of(row) in ACTIVE]
         for row in active:
-            leads = row["pid"] is not None and process.is_alive(row["pid"], row["pid_created"])
-            process.end(mark(state.home, row["name"]), [row["pid"]] if leads else (), grace=0)
+            leads = row["pid"] is not None and is_alive(row["pid"], row["pid_created"])
+            leaders = [row["pid"]] if leads else []
+            ProcessTree(leaders, mark=mark(state.home, row["name"])).end(grace=0)
             _clear_up(state, row["name"])
         with state.write() as connection:
             for row in active:

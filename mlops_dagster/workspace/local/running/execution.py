@@ -19,6 +19,7 @@ from dataclasses import replace
 from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
 from mlops_dagster.system import processes as process
+from mlops_dagster.system.process_tree import identity
 from mlops_dagster.system.processes import Cancellation, Ending
 from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Output, Value
 from mlops_dagster.workspace.local.kinds import table as kinds
@@ -147,7 +148,7 @@ def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | 
                 "UPDATE jobs SET started_at = ?, pid = ?, pid_created = ?, fingerprint = ?,"
                 " status = CASE status WHEN 'Preparing' THEN 'Running' ELSE status END"
                 " WHERE name = ?",
-                (now, *process.identity(pid), fingerprint, leaf.job),
+                (now, *identity(pid), fingerprint, leaf.job),
             )
             records.forget_environment(connection, leaf.job)
             records.add_properties(connection, leaf.job, read_by(task.inputs))

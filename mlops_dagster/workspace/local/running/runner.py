@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.system import processes as process
+from mlops_dagster.system.process_tree import identity
 from mlops_dagster.workspace.local.ground.plan import Plan, decode
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.queue import queue
@@ -81,7 +81,7 @@ def _abandon(site: Site, crew: Crew, error: Exception) -> None:
 def _begin_pipeline(site: Site, root: str) -> None:
     with site.state.write() as connection:
         records.forget_environment(connection, root)
-        pid, created = process.identity(os.getpid())
+        pid, created = identity(os.getpid())
         records.moved(
             connection,
             root,

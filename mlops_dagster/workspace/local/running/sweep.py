@@ -15,7 +15,7 @@ from dataclasses import replace
 from queue import Empty
 from typing import Protocol
 
-from mlops_dagster.system import processes as process
+from mlops_dagster.system.process_tree import identity
 from mlops_dagster.system.processes import Cancellation
 from mlops_dagster.workspace.local.ground.plan import (
     Data,
@@ -110,7 +110,7 @@ class _Sweep:
         self._inputs = concrete(site, leaf)
         deterministic = leaf.deterministic
         found = reuse.fingerprint(leaf, self._inputs, site.storage) if deterministic else None
-        pid, created = process.identity(os.getpid())
+        pid, created = identity(os.getpid())
         os.close(logs.open_log(site.home, leaf.job))
         with site.state.write() as connection:
             records.forget_environment(connection, leaf.job)

@@ -64,7 +64,7 @@ def stop(home: Path) -> None:
     """End the home's MLflow server; it is fine where it does not run."""
     from filelock import FileLock, Timeout
 
-    from mlops_dagster.system.processes import is_alive
+    from mlops_dagster.system.process_tree import is_alive
 
     folder = folder_of(home)
     if not (folder / "server.lock").exists():

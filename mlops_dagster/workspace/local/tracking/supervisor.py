@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +18,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mlops_dagster.system.processes import identity, is_alive
+from mlops_dagster.system.loopback import first_free, free_ports
+from mlops_dagster.system.process_tree import ProcessTree, identity, is_alive
 from mlops_dagster.workspace.local.tracking.server import (
     folder_of,
     is_healthy,
@@ -29,7 +29,6 @@ from mlops_dagster.workspace.local.tracking.server import (
 
 _IDLE_SECONDS = 600.0
 _START_SECONDS = 120.0
-_GRACE_SECONDS = 5.0
 _LOG_BYTES = 20_000_000
 
 
@@ -42,8 +41,8 @@ def main(home: Path) -> None:
     with suppress(Timeout), FileLock(folder_of(home) / "server.lock", timeout=15):
         before = read_status(home)
         if "pid" in before and is_alive(before["pid"], before["created"]):
-            _end(before["pid"])  # its supervisor was killed
-        port = _port(before.get("port"))
+            ProcessTree([before["pid"]]).end()  # its supervisor was killed
+        port = first_free([before["port"]] if "port" in before else []) or free_ports(1)[0]
         server = _launch(home, port)
         try:
             if _comes_up(server, port, asked_to_end):
@@ -57,7 +56,7 @@ def main(home: Path) -> None:
             with suppress(OSError):  # the home may be gone
                 write_status(home, ended)
         finally:
-            _end(server.pid)
+            ProcessTree([server.pid]).end()
             server.wait()
 
 
@@ -109,31 +108,6 @@ def _watch(home: Path, server: subprocess.Popen[bytes], asked_to_end: threading.
             return
         if status.st_size > _LOG_BYTES:
             os.truncate(log, 0)
-
-
-def _port(before: int | None) -> int:
-    """The port of last time where it is free, else any."""
-    for port in (before or 0, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise OSError("This machine has no free port.")
-
-
-def _end(group: int) -> None:
-    """End the server's process group: ask, and insist after a while."""
-    for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, 1.0)):
-        deadline = time.monotonic() + seconds
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, number)
-            while time.monotonic() < deadline:
-                with suppress(ChildProcessError):
-                    os.waitpid(group, os.WNOHANG)
-                os.killpg(group, 0)
-                time.sleep(0.02)
-            continue
-        return
 
 
 if __name__ == "__main__":
