@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mlops_dagster.errors import StorageUnavailable
 from mlops_dagster.storage_account import reachable
+from mlops_dagster.system import atomic
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
@@ -39,19 +38,7 @@ class FolderStore:
     def put_if_absent(self, name: str, content: bytes) -> bool:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            with staged.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            # Unlike a rename, a link never replaces what is there.
-            path.hardlink_to(staged)
-        except FileExistsError:
-            return path.read_bytes() == content
-        finally:
-            staged.unlink(missing_ok=True)
-        return True
+        return atomic.create(path, content) or path.read_bytes() == content
 
     def read(self, name: str) -> bytes | None:
         try:

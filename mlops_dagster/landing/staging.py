@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import uuid
@@ -35,6 +34,7 @@ from mlops_dagster.landing.values import (
     as_rows,
     from_rows,
 )
+from mlops_dagster.system import atomic
 
 _TRIES = 5
 _ABANDONED = 86_400.0  # seconds after which a half-made folder is nobody's
@@ -110,15 +110,8 @@ def stage(batch: Batch, source: Source, acceptance: Acceptance, staging: Path) -
 
 def unstage(batch_id: str, staging: Path) -> None:
     """Remove what ``stage`` laid out; idempotent."""
-    place = staging / batch_id
-    if place.exists():
-        # Renamed first: a folder that is half removed must not be taken for a whole one.
-        aside = staging / f".{batch_id}.{uuid.uuid4().hex}"
-        try:
-            place.rename(aside)
-        except FileNotFoundError:
-            return
-        shutil.rmtree(aside, ignore_errors=True)
+    # A folder that is half removed must not be taken for a whole one.
+    atomic.remove_folder(staging / batch_id)
 
 
 def _make(batch: Batch, source: Source, acceptance: Acceptance, place: Path) -> None:
@@ -127,10 +120,7 @@ def _make(batch: Batch, source: Source, acceptance: Acceptance, place: Path) -> 
     made = place.with_name(f".{batch.id}.{uuid.uuid4().hex}")
     try:
         _lay_out(batch, source, acceptance, made)
-        made.rename(place)
-    except OSError:
-        if not place.exists():
-            raise
+        atomic.move(made, place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
@@ -155,10 +145,7 @@ def _lay_out(batch: Batch, source: Source, acceptance: Acceptance, made: Path) -
     with Probe(acceptance) as probe:
         for drop in batch.drops:
             facts[drop.id] = _take(drop, source, acceptance, folder, probe)
-    with (made / "facts.json").open("x", encoding="utf-8") as file:
-        file.write(Facts(facts).to_json())
-        file.flush()
-        os.fsync(file.fileno())
+    atomic.write(made / "facts.json", Facts(facts).to_json().encode(), durable=True)
 
 
 def _take(drop: Drop, source: Source, acceptance: Acceptance, folder: Path, probe: Probe) -> Fact:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.system import atomic
 from mlops_dagster.system.sqlite import available, open_database, open_existing
 from mlops_dagster.workspace.local.parallel.batches import MiniBatch
 
@@ -139,18 +139,8 @@ class Journal:
             target = target / DEFAULT_FILE_NAME
         with _available(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, staged = tempfile.mkstemp(
-                prefix=f".{target.name[:100]}.", dir=target.parent
-            )
-            try:
-                with os.fdopen(descriptor, "wb", buffering=_BLOCK) as file:
-                    written = self._write_rows(file)
-                Path(staged).chmod(0o644)
-                Path(staged).replace(target)
-            except BaseException:
-                Path(staged).unlink(missing_ok=True)
-                raise
-        return written
+            with atomic.replacement(target) as file:
+                return self._write_rows(file)
 
     def discard_rows(self) -> None:
         """Give back the room that the rows take, once they have been delivered."""

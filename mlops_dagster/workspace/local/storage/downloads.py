@@ -17,13 +17,13 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
+from mlops_dagster.system import atomic
 from mlops_dagster.system.files import make_read_only, staging, writing
 from mlops_dagster.workspace.local.ground.addresses import redacted
 
@@ -113,14 +113,10 @@ class Downloads:
                 raise _Unreachable(f"broke off after {got} of {whole} bytes")
             version = hashlib.sha256(f"{told} {got}".encode()).hexdigest()[:16]
             folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / version).exists():
-                with suppress(OSError):  # another process was faster; if not, what follows fails
-                    file.parent.rename(folder / version)
+            atomic.move(file.parent, folder / version)
             copy = _Copy(f"{version}/{file.name}", got, _now(), etag, modified)
-            note = place / "latest.json"
-            note.write_text(json.dumps(asdict(copy)), encoding="utf-8")
             make_read_only(folder / copy.file)
-            note.replace(folder / note.name)
+            atomic.write(folder / "latest.json", json.dumps(asdict(copy)).encode())
         return folder / copy.file
 
 

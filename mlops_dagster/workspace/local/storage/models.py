@@ -10,6 +10,7 @@ import yaml
 
 from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
+from mlops_dagster.system import atomic
 from mlops_dagster.system.files import copy_tree, make_read_only, reading, staging, writing
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.storage.datastores import (
@@ -129,7 +130,7 @@ class LocalModels(Models):
             )
         with writing(to), staging(to.absolute() / ".mlops-download") as folder:
             copy_tree(source, folder / source.name)
-            (folder / source.name).rename(target)
+            atomic.move(folder / source.name, target)
         with writing(to):
             (to.absolute() / ".mlops-download").rmdir()
         return target

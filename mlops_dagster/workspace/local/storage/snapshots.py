@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest, NotFound, WorkspaceUnavailable
+from mlops_dagster.system import atomic
 from mlops_dagster.workspace.local.ground.state import State
 
 SCHEMA = """
@@ -113,13 +114,12 @@ class Snapshots:
                 shutil.copy2(entry.path, file)
                 file.chmod(0o755 if entry.executable else 0o644)
             _check_unchanged(entries)
-            staged.rename(target)
+            atomic.move(staged, target)
         except OSError as error:
-            if not target.exists():  # else another process was faster
-                raise WorkspaceUnavailable(
-                    f"The code could not be copied to {self._root}: {error}.",
-                    remedy="Check its permissions and the free space, or what is in the code folder.",
-                ) from error
+            raise WorkspaceUnavailable(
+                f"The code could not be copied to {self._root}: {error}.",
+                remedy="Check its permissions and the free space, or what is in the code folder.",
+            ) from error
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_dagster.errors import WorkspaceUnavailable
+from mlops_dagster.system import atomic
 from mlops_dagster.system.files import writing
 
 _START_SECONDS = 120.0
@@ -100,10 +101,7 @@ def read_status(home: Path) -> dict[str, Any]:
 
 def write_status(home: Path, told: dict[str, Any]) -> None:
     """Say how the server is, whole or not at all."""
-    place = folder_of(home) / "server.json"
-    beside = place.with_name(f"server.json.{os.getpid()}")
-    beside.write_text(json.dumps(told), encoding="utf-8")
-    beside.replace(place)
+    atomic.write(folder_of(home) / "server.json", json.dumps(told).encode())
 
 
 def is_healthy(port: int, *, timeout: float = 5.0) -> bool:
