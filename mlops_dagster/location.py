@@ -35,11 +35,16 @@ def load_project(file: str | Path) -> dg.Definitions:
         # Shown by the UI and the command line: the message is whole, its traceback says nothing.
         raise error.with_traceback(None) from None
     jobs = list(project_jobs(project))
+    landing = landing_definitions(project)
+    job_names = [job.name for job in (*(each for _, each in jobs), *(landing.jobs or ()))]
     own = dg.Definitions(
         assets=[*product_assets(project), *step_assets(project), *model_assets(project)],
         jobs=[definition for _, definition in jobs],
-        schedules=[*project_schedules(project, jobs), *workspace_schedules(project)],
+        schedules=[
+            *project_schedules(project, jobs),
+            *workspace_schedules(project, job_names=job_names),
+        ],
         resources={"workspace": WorkspaceResource(folder=str(project.folder))},
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(own, landing_definitions(project))
+    return dg.Definitions.merge(own, landing)

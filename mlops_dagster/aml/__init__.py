@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         load_job,
         load_model,
         load_schedule,
+        load_schedules,
     )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "load_environment",
     "load_compute",
     "load_schedule",
+    "load_schedules",
     "check",
     "kind_of",
     "Job",

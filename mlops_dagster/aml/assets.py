@@ -108,12 +108,14 @@ class Schedule(Value):
         job: what runs, with the schedule's own fields folded in; None where ``job_reference``
             names a job of the workspace (``azureml:NAME``).
         inputs, settings: what the schedule sets anew on a job that is only named.
+        is_enabled: whether it runs once it is created.
     """
 
     name: str
     display_name: str | None = None
     description: str = ""
     trigger: Cron | Recurrence
+    is_enabled: bool = True
     job: Job | None = None
     job_reference: str | None = None
     inputs: dict[str, InputValue] = {}

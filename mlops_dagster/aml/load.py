@@ -23,7 +23,8 @@ from mlops_dagster.aml.read.assets import (
 from mlops_dagster.aml.read.component import read_component
 from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.schedule import read_schedule
-from mlops_dagster.errors import InvalidDocument, Problem
+from mlops_dagster.aml.timing import check_trigger
+from mlops_dagster.errors import InvalidDocument, InvalidRequest, Problem
 
 Loaded = TypeVar("Loaded")
 NO_OVERRIDES: Mapping[str, Any] = {}
@@ -73,6 +74,36 @@ def load_schedule(path: Path) -> Schedule:
     return _load(path, read_schedule)
 
 
+def load_schedules(folder: Path) -> tuple[list[Schedule], list[Problem]]:
+    """Read every schedule of a folder, by file name, and say what is wrong with the others.
+
+    A file that cannot be read, that names its job instead of a file, or whose name another one
+    has, leaves the rest of the folder as it is. A folder that does not exist holds no schedule.
+    """
+    schedules: dict[str, Schedule] = {}
+    problems: list[Problem] = []
+    for file in sorted(folder.glob("*.y*ml")):
+        try:
+            schedule = load_schedule(file)
+            check_trigger(schedule.trigger)
+        except InvalidDocument as error:
+            problems += error.problems
+            continue
+        except InvalidRequest as error:
+            problems.append(_problem_at(file, "trigger", error.message, error.remedy))
+            continue
+        if schedule.job is None:
+            message = f"It runs {schedule.job_reference}, a job by its name."
+            remedy = "Name the job's file as `create_job:` instead."
+            problems.append(_problem_at(file, "create_job", message, remedy))
+        elif schedule.name in schedules:
+            message = f"{schedules[schedule.name].source} has the name {schedule.name!r} as well."
+            problems.append(_problem_at(file, "name", message, "Choose another name."))
+        else:
+            schedules[schedule.name] = schedule
+    return list(schedules.values()), problems
+
+
 def check(path: Path) -> list[Problem]:
     """Every mistake in an Azure ML YAML file of any kind; which kind it is, its fields tell.
 
@@ -116,6 +147,10 @@ _SCHEMAS = {
     "model": "model",
     "data.": "data",
 }
+
+
+def _problem_at(file: Path, field: str, message: str, remedy: str | None) -> Problem:
+    return read_document(file).problem((field,), message, remedy or "")
 
 
 def _kind_by_fields(data: dict[Any, Any]) -> str:

@@ -45,6 +45,7 @@ def check(
     problems = [problem for file in files for problem in _problems(file)]
     if session(context).chosen == "local":
         problems += _places_for_azure_only(files, problems)
+        problems += _problems_of_schedules(files)
     if official:
         problems += _problems_of_official_loader(files, problems)
     problems = list(dict.fromkeys(sorted(problems)))
@@ -125,6 +126,28 @@ def _problems(file: Path) -> list[Problem]:
         return problems_of(file)
     except InvalidDocument as error:
         return list(error.problems)
+
+
+def _problems_of_schedules(files: list[Path]) -> list[Problem]:
+    """Why schedules of the projects at hand are missing in Dagster, those kept in the state too."""
+    from mlops_dagster.aml import load_schedules
+    from mlops_dagster.home import find_home
+    from mlops_dagster.workspace import connect
+
+    problems: list[Problem] = []
+    for file in files:
+        if file.name != PROJECT_FILE:
+            continue
+        folder = file.absolute().parent
+        if not find_home(folder).is_dir():
+            problems += load_schedules(folder / ".cloud" / "local" / "schedules")[1]
+            continue
+        workspace = connect("local", project=folder)
+        try:
+            problems += workspace.schedules.problems()
+        finally:
+            workspace.close()
+    return problems
 
 
 def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[Problem]:

@@ -96,6 +96,25 @@ def _state() -> Iterator[Finding]:
         str(project or ""),
         "compute targets and data products; jobs run without one too",
     )
+    if home.is_dir():
+        yield _schedules(project)
+
+
+def _schedules(project: Path | None) -> Finding:
+    from mlops_dagster.errors import MlopsError
+    from mlops_dagster.workspace import connect
+
+    try:
+        workspace = connect("local", project=project)
+        try:
+            known, problems = workspace.schedules.list(), workspace.schedules.problems()
+        finally:
+            workspace.close()
+    except MlopsError as error:
+        return Finding("schedules", "problem", "", str(error))
+    if problems:
+        return Finding("schedules", "problem", f"{len(problems)} left out", str(problems[0]))
+    return Finding("schedules", "ok", str(len(known)), "jobs that run again and again")
 
 
 def _required() -> Iterator[Finding]:

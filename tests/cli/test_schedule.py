@@ -36,6 +36,30 @@ def test_a_schedule_is_created_shown_disabled_and_deleted(mlops: Mlops, here: Pa
     assert mlops("schedule", "show", "weekly").status == 2
 
 
+def test_a_declared_schedule_is_listed_and_checked(mlops: Mlops, here: Path) -> None:
+    (here / "project.yaml").write_text("name: tiny\n")
+    folder = here / ".cloud/local/schedules"
+    folder.mkdir(parents=True)
+    declared = SCHEDULE.replace("./job.yml", "../../../job.yml")
+    (here / "job.yml").write_text(JOB)
+    (folder / "weekly.yml").write_text(declared)
+    (listed,) = mlops("schedule", "list", "-o", "json").json()
+    assert (listed["name"], listed["is_declared"]) == ("weekly", True)
+    assert mlops("check").status == 0
+
+    (folder / "again.yml").write_text(declared)
+    (folder / "wrong.yml").write_text(declared.replace("weekly", "wrong").replace("week", "moon"))
+    ran = mlops("schedule", "list", "-o", "json")
+    assert [each["name"] for each in ran.json()] == ["weekly"]
+    assert "wrong.yml:4" in ran.err
+    checked = mlops("check")
+    assert checked.status == 2
+    assert "wrong.yml:4" in checked.out
+    assert "weekly.yml:1: name: " in checked.out
+    assert mlops("doctor").status == 1
+    assert "again.yml" in mlops("schedule", "delete", "weekly").err
+
+
 def test_a_project_s_schedule_says_who_carries_it_out(mlops: Mlops, here: Path) -> None:
     (here / "project.yaml").write_text("name: tiny\n")
     (here / "job.yml").write_text(JOB)

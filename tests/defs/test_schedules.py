@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +16,7 @@ import dagster as dg
 import pytest
 
 from mlops_dagster.aml import load_schedule
+from mlops_dagster.defs.schedules import dagster_names
 from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import WorkspaceUnavailable
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
@@ -118,6 +125,88 @@ def test_what_is_not_due_disabled_or_deleted_is_skipped(scheduled: Tiny) -> None
         resources={"workspace": WorkspaceResource(folder=str(scheduled.folder))},
     )
     assert "deleted" in str(loaded.evaluate_tick(context).skip_message)
+
+
+def test_a_declared_schedule_is_one_of_its_code_location_before_there_is_any_state(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOPS_HOME", str(tmp_path / "elsewhere"))
+    tiny.write(".cloud/local/schedules/it.yml", SCHEDULE.replace("COMMAND", "true"))
+    assert definition(tiny).cron_schedule == "0 3 * * *"
+    assert not (tmp_path / "elsewhere").exists()
+    (request,) = tick(tiny, AT).run_requests
+    assert run(tiny, request).success
+
+
+@pytest.mark.slow
+def test_nothing_that_is_wrong_with_one_schedule_keeps_a_location_from_loading(
+    tiny: Tiny, mlops_home: Path
+) -> None:
+    def create_as(name: str, *, created: bool = True) -> None:
+        text = SCHEDULE.replace("COMMAND", "true").replace("every-other-day", name)
+        folder = "schedules" if created else ".cloud/local/schedules"
+        file = tiny.write(f"{folder}/{name}.yml", text)
+        if created:
+            tiny.workspace.schedules.create(load_schedule(file))
+
+    for name in ("a-b", "a_b", "bad-cron", "broken"):
+        create_as(name)
+    create_as("declared", created=False)
+    tiny.write(".cloud/local/schedules/wrong.yml", "name: wrong\ntrigger: {type: cron}\n")
+    cron = """'{"type": "cron", "expression": "61 2 * * *", "time_zone": "UTC"}'"""
+    with closing(sqlite3.connect(mlops_home / "state.db")) as connection:
+        connection.execute(
+            f"UPDATE schedules SET document = json_set(document, '$.trigger', json({cron}))"
+            " WHERE name = 'bad-cron'"
+        )
+        connection.execute("UPDATE schedules SET document = '{' WHERE name = 'broken'")
+        connection.commit()
+
+    loaded = load_location(tiny, "definitions", "validate")
+    assert loaded.returncode == 0, loaded.stderr
+    said = loaded.stdout + loaded.stderr
+    for name in ("bad-cron", "schedules.broken", "wrong.yml"):
+        assert any("A schedule is left out" in line and name in line for line in said.splitlines())
+    listed = load_location(tiny, "schedule", "list").stdout
+    assert re.findall(r"Schedule: (\S+) \[", listed) == [
+        "azure_ml_a_b_d44362d6_schedule", "azure_ml_a_b_schedule", "azure_ml_declared_schedule"
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_state_that_is_no_database_keeps_no_location_from_loading(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write(".cloud/local/schedules/it.yml", SCHEDULE.replace("COMMAND", "true"))
+    home = tmp_path / "damaged"
+    home.mkdir()
+    (home / "state.db").write_text("This is no database, and too long to be taken for one.")
+    monkeypatch.setenv("MLOPS_HOME", str(home))
+    loaded = load_location(tiny, "schedule", "list")
+    assert loaded.returncode == 0, loaded.stderr
+    assert "azure_ml_every_other_day_schedule" in loaded.stdout
+    assert "cannot be read" in loaded.stdout + loaded.stderr
+
+
+def load_location(tiny: Tiny, *command: str) -> subprocess.CompletedProcess[str]:
+    """Load the code location in a process of its own, as Dagster's command line does."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "dagster", *command, "-f", "definitions.py"],
+        cwd=tiny.folder,
+        env={**os.environ, "COLUMNS": "400"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+def test_names_that_dagster_would_take_for_one_stay_apart() -> None:
+    names = dagster_names(["a_b", "a-b", "c-d", "plain"], taken=["azure_ml_plain"])
+    assert len(set(names.values())) == 4
+    assert (names["a_b"], names["c-d"]) == ("azure_ml_a_b", "azure_ml_c_d")
+    assert names["a-b"].startswith("azure_ml_a_b_")
+    assert names["plain"] != "azure_ml_plain"
 
 
 def test_a_scheduled_run_hands_on_the_jobs_lines(scheduled: Tiny) -> None:

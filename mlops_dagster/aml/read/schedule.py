@@ -42,6 +42,7 @@ def read_schedule(node: Node) -> Schedule | None:
         display_name=node.text("display_name"),
         description=node.text("description") or "",
         trigger=trigger,
+        is_enabled=node.boolean("is_enabled", default=True),
         tags=node.labels("tags"),
         properties=node.labels("properties"),
         source=node.document.path,

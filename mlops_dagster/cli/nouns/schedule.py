@@ -44,7 +44,9 @@ def create(
 def list_schedules(context: typer.Context, output: Output = Format.TABLE) -> None:
     """List the schedules."""
     with session(context).open() as workspace:
-        records = workspace.schedules.list()
+        records, problems = workspace.schedules.list(), workspace.schedules.problems()
+    for problem in problems:
+        note(f"A schedule is left out: {problem}")
     if output is Format.JSON:
         print_json([_plain(record) for record in records])
         return
@@ -100,9 +102,10 @@ def disable(context: typer.Context, name: _Name, output: Output = Format.TABLE) 
 def delete(context: typer.Context, name: _Name, output: Output = Format.TABLE) -> None:
     """Remove a schedule; its jobs stay."""
     with session(context).open() as workspace:
-        record = workspace.schedules.get(name)
+        # One that cannot be read can be deleted all the same.
+        record = next((each for each in workspace.schedules.list() if each.name == name), None)
         workspace.schedules.delete(name)
-    if output is Format.JSON:
+    if output is Format.JSON and record is not None:
         print_json(_plain(record))
     note(f"Schedule {name} is deleted.")
 

@@ -35,7 +35,7 @@ class LocalWorkspace(Workspace):
         self._data = LocalData(self._state, storage)
         self._models = LocalModels(self._state, storage)
         self._jobs = LocalJobs(self._state, storage, self._compute, project)
-        self._schedules = LocalSchedules(self._state, self._jobs)
+        self._schedules = LocalSchedules(self._state, self._jobs, cloud)
         self._models.origin = lambda job: origin(self._state, job)
 
     @classmethod

@@ -84,6 +84,13 @@ def test_a_schedule_whose_job_could_not_run_is_refused(
     assert workspace.schedules.list() == []
 
 
+def test_a_schedule_whose_file_says_so_begins_disabled(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    text = NIGHTLY.replace("    trigger:", "    is_enabled: false\n    trigger:")
+    assert not workspace.schedules.create(schedule(tmp_path, text)).is_enabled
+
+
 def test_a_job_by_its_name_is_refused_with_what_to_write(
     workspace: Workspace, tmp_path: Path
 ) -> None:
