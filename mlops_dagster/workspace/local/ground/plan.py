@@ -118,6 +118,7 @@ class Leaf:
         deterministic: whether what it writes follows from what it is given.
         reuse: whether a completed job with the same fingerprint may stand in for it.
         takes_over: the completed job of a resumed pipeline that stands in for it in any case.
+        resumes: the jobs of resumed pipelines that did not complete it, the latest first.
         runtime: the Python and the packages for it.
         trials: set for a sweep, which takes no node itself: ``code``, ``nodes`` and
             ``environment_variables`` are its trials'.
@@ -138,6 +139,7 @@ class Leaf:
     deterministic: bool = True
     reuse: bool = False
     takes_over: str | None = None
+    resumes: tuple[str, ...] = ()
     trials: Trials | None = None
     runtime: Runtime = field(default_factory=Runtime)
 
@@ -204,7 +206,8 @@ def _leaf(data: dict[str, Any]) -> Leaf:
     inputs = {name: _input(value) for name, value in data["inputs"].items()}
     outputs = {name: Output(**value) for name, value in data["outputs"].items()}
     trials = Trials(**data["trials"]) if data["trials"] else None
-    parts = {"inputs": inputs, "outputs": outputs, "trials": trials}
+    resumes = tuple(data["resumes"])
+    parts = {"inputs": inputs, "outputs": outputs, "trials": trials, "resumes": resumes}
     return Leaf(**{**data, **parts, "runtime": Runtime(**data["runtime"])})
 
 

@@ -1,8 +1,9 @@
 """Resuming a pipeline: a new job of the same plan, in which what completed is taken over.
 
-A step runs again where it did not complete, or where a step that it reads from runs again. The
-plan is the accepted one: files that have changed since are not read (to run those, submit the
-pipeline again; its unchanged steps are reused).
+A step runs again where it did not complete, or where a step that it reads from runs again; a
+parallel step runs only the mini batches that are missing. The plan is the accepted one: files that
+have changed since are not read (to run those, submit the pipeline again; its unchanged steps are
+reused).
 """
 
 from __future__ import annotations
@@ -128,6 +129,7 @@ def _leaf(leaf: Leaf, names: Mapping[str, str], storage: Storage, *, taken_over:
             name: _output(output, job, name, storage) for name, output in leaf.outputs.items()
         },
         takes_over=leaf.job if taken_over else None,
+        resumes=() if taken_over else (leaf.job, *leaf.resumes),
     )
 
 

@@ -55,7 +55,7 @@ def body(step: Step, fill: Callable[[str], str]) -> dict[str, Any]:
 
 def launches(task: Task) -> Sequence[Launch]:
     """The driver, which starts the workers itself."""
-    plan = task.working.parent / "parallel.json"
+    plan = task.progress / "plan.json"
     plan.write_text(json.dumps(_plan(task)), encoding="utf-8")
     driver = "mlops_dagster.workspace.local.parallel"
     return [Launch([sys.executable, "-P", "-m", driver, str(plan)], task.environment)]
@@ -93,7 +93,8 @@ def _plan(task: Task) -> dict[str, Any]:
         "partition_keys": body["partition_keys"],
         "instance_count": task.leaf.nodes,
         "logs": str(task.working / "logs"),
-        "state": str(task.working.parent / "parallel"),
+        "state": str(task.progress),
+        "output_folder": next((str(path) for path in task.outputs.values() if path.is_dir()), None),
     }
 
 

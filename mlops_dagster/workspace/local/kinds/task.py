@@ -29,6 +29,7 @@ class Task:
         paths: where the data inputs can be read, by name.
         outputs: where each output is to be written, by name.
         working: the current directory of its processes, which holds the code.
+        progress: where it may keep what it has done, for the job that resumes it.
         environment: all variables that its processes get.
         interpreter: the Python that they find.
     """
@@ -39,6 +40,7 @@ class Task:
     paths: Mapping[str, Path]
     outputs: Mapping[str, Path]
     working: Path
+    progress: Path
     environment: Mapping[str, str]
     interpreter: Interpreter = field(default_factory=at_hand)
 

@@ -39,13 +39,10 @@ PLAN.json is one object. Paths are absolute; a field marked * is required, any o
       "logging_level": "INFO",              of EntryScript().logger: DEBUG, INFO or WARNING
       "python": "/.../bin/python",          the workers' interpreter, 3.8 or newer (default: the driver's own);
                                             it needs pandas where the input is a table, else only the script's needs
-      "working_directory": "/...",          of the workers (default: code)
-      "environment": {"NAME": "value"},     set for the workers, over the driver's own environment
       "logs": "/.../logs",                  * where the logs below are written
-      "state": "/.../parallel",             * where progress and returned rows are kept until the step
-                                            succeeded; a driver started again with the same folder goes on
-      "resume_from": "/.../parallel",       the state folder of a former run: mini batches of the same files
-                                            that it completed are not run again, their rows are taken over
+      "state": "/.../progress",             * where progress and returned rows are kept; a driver started
+                                            again with the same folder runs the mini batches that it lacks,
+                                            and takes over the rows of the others
       "worker_memory_limit": 2000000000     bytes; a worker that holds more after a mini batch is replaced
                                             (default: its share of the machine's memory)
     }
@@ -62,9 +59,9 @@ Files below ``logs``, named as Azure ML names them::
     user/error.txt, user/error/NODE/processNNN.txt   one line an error, and whole stack traces
     sys/job_report/processed_mini-batches.csv        every try of every mini batch, with its durations
 
-The driver's own stdout has the progress. Two things to know when resuming: a failed mini batch is
-run again, and what the script itself wrote to outputs is not taken over, so the new run has to be
-given the same output folder.
+The driver's own stdout has the progress. A driver that is started again runs failed mini batches
+again as well. What the script itself wrote to an output is not kept in the state folder: whoever
+starts the driver again gives it the same outputs.
 
 Sources: "CLI (v2) parallel job YAML schema" and "Use parallel jobs in pipelines"
 (learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel,

@@ -50,14 +50,13 @@ def run_step(plan: Plan, out: TextIO) -> None:
         InvalidRequest: the input cannot be cut as asked.
         WorkspaceUnavailable: logs or progress cannot be written.
     """
-    journal = Journal(plan.state, plan.resume_from)
+    journal = Journal(plan.state)
     try:
         reports = Reports(plan.logs, out)
         try:
             _Driver(plan, journal, reports).run()
             if plan.append_row_to is not None:
                 journal.deliver(plan.append_row_to)
-            journal.discard_rows()
         except MlopsError as error:
             reports.finish(f"Failed: {error.message}")
             raise

@@ -2,7 +2,8 @@
 
 ::
 
-    STATE/progress.db      one row for each mini batch that ended, written when it ended
+    STATE/progress.db      one row for each mini batch that ended, written when it ended: by its
+                           number in this run, and by its key for those that earlier runs completed
     STATE/rows/*.rows      what each worker process wrote; a row counts only if the database says so
 
 A worker that was killed in the middle of writing leaves bytes that nothing refers to: so each mini
@@ -11,18 +12,16 @@ batch is delivered exactly once, whatever died.
 
 from __future__ import annotations
 
+import glob
 import os
-import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.system import atomic
-from mlops_dagster.system.sqlite import available, open_database, open_existing
+from mlops_dagster.system.sqlite import available, open_database
 from mlops_dagster.workspace.local.parallel.batches import MiniBatch
 
 DEFAULT_FILE_NAME = "parallel_run_step.txt"
@@ -32,7 +31,15 @@ CREATE TABLE IF NOT EXISTS mini_batch (
     batch INTEGER PRIMARY KEY, key TEXT NOT NULL, total INTEGER NOT NULL, returned INTEGER NOT NULL,
     spool TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS by_key ON mini_batch (key);
+CREATE TABLE IF NOT EXISTS former (
+    key TEXT PRIMARY KEY, total INTEGER NOT NULL, returned INTEGER NOT NULL,
+    spool TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL
+) WITHOUT ROWID;
+BEGIN IMMEDIATE;
+INSERT OR REPLACE INTO former
+    SELECT key, total, returned, spool, start, length FROM mini_batch WHERE returned >= total;
+DELETE FROM mini_batch;
+COMMIT;
 """
 _COLUMNS = "total, returned, spool, start, length"
 _BLOCK = 1 << 20
@@ -67,27 +74,19 @@ class Journal:
 
     Args:
         state: its folder; made where it does not exist, gone on from where it does.
-        resume_from: the state folder of a former run whose completed mini batches count here too.
 
     Raises:
-        InvalidRequest: ``resume_from`` holds no progress.
         WorkspaceUnavailable: the folder cannot be written.
     """
 
-    def __init__(self, state: Path, resume_from: Path | None = None) -> None:
+    def __init__(self, state: Path) -> None:
         self._rows = state / "rows"
+        self._state = state
         with _available(state):
             self._rows.mkdir(parents=True, exist_ok=True)
             # What a power cut takes is run again; a killed process loses nothing.
             self._database = open_database(state / "progress.db", synchronous="OFF")
             self._database.executescript(_SCHEMA)
-            known = self._database.execute("SELECT count(*) FROM mini_batch").fetchone()[0]
-        self._state = state
-        self._sources: list[tuple[sqlite3.Connection, Path]] = []
-        if known:
-            self._sources.append((self._database, self._rows))
-        if resume_from is not None and resume_from != state:
-            self._sources.append((_former(resume_from), resume_from / "rows"))
 
     def spool(self, process: str) -> Path:
         """A file for the rows of a new worker process; not there yet."""
@@ -110,25 +109,16 @@ class Journal:
 
         Only one without failed items counts, and, where its rows are wanted, with its rows.
         """
-        for database, rows in self._sources:
-            with _available(self._state):
-                found = database.execute(
-                    f"SELECT {_COLUMNS} FROM mini_batch WHERE key = ? AND returned >= total",  # noqa: S608
-                    (batch.key,),
-                ).fetchone()
-            outcome = Outcome(*found) if found else None
-            if outcome is None or (with_rows and not _has_rows(rows, outcome)):
-                continue
-            if with_rows and rows != self._rows:
-                outcome = self._copied(rows, outcome)
-            self.ended(batch, outcome)
-            return outcome
-        return None
-
-    def forget(self, first: int) -> None:
-        """Drop what an earlier run noted from this mini batch on, where the input became shorter."""
         with _available(self._state):
-            self._database.execute("DELETE FROM mini_batch WHERE batch >= ?", (first,))
+            row = self._database.execute(
+                f"SELECT {_COLUMNS} FROM former WHERE key = ?",  # noqa: S608
+                (batch.key,),
+            ).fetchone()
+        outcome = Outcome(*row) if row else None
+        if outcome is None or (with_rows and not _has_rows(self._rows, outcome)):
+            return None
+        self.ended(batch, outcome)
+        return outcome
 
     def deliver(self, target: Path) -> int:
         """Write the rows of every mini batch, in their order, whole or not at all; returns bytes.
@@ -139,17 +129,13 @@ class Journal:
             target = target / DEFAULT_FILE_NAME
         with _available(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
+            for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 32}"):
+                left.unlink()  # a driver was killed while it wrote it
             with atomic.replacement(target) as file:
                 return self._write_rows(file)
 
-    def discard_rows(self) -> None:
-        """Give back the room that the rows take, once they have been delivered."""
-        shutil.rmtree(self._rows, ignore_errors=True)
-
     def close(self) -> None:
-        """Close the databases."""
-        for database, _ in self._sources:
-            database.close()
+        """Close the database."""
         self._database.close()
 
     def _write_rows(self, file: BinaryIO) -> int:
@@ -161,16 +147,6 @@ class Journal:
                 for block in readers.blocks(spool, start, length):
                     written += file.write(block)
         return written
-
-    def _copied(self, rows: Path, outcome: Outcome) -> Outcome:
-        if not outcome.length:
-            return Outcome(outcome.total, outcome.returned, "", 0, 0)
-        target = self._rows / "resumed.rows"
-        with _available(self._state), target.open("ab") as file, closing(_Readers(rows)) as readers:
-            start = file.tell()
-            for block in readers.blocks(outcome.spool, outcome.start, outcome.length):
-                file.write(block)
-        return Outcome(outcome.total, outcome.returned, target.name, start, outcome.length)
 
 
 class _Readers:
@@ -194,14 +170,6 @@ class _Readers:
     def close(self) -> None:
         for descriptor in self._open.values():
             os.close(descriptor)
-
-
-def _former(state: Path) -> sqlite3.Connection:
-    path = state / "progress.db"
-    if not path.is_file():
-        raise InvalidRequest(f"resume_from: {state} holds no progress of a parallel step.")
-    with _available(state):
-        return open_existing(path, read_only=True)
 
 
 def _has_rows(rows: Path, outcome: Outcome) -> bool:

@@ -68,11 +68,8 @@ class Plan(Value):
     output_folder: AbsolutePath | None = None
     logging_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     python: AbsolutePath | None = None
-    working_directory: AbsolutePath | None = None
-    environment: dict[str, str] = {}
     logs: AbsolutePath
     state: AbsolutePath
-    resume_from: AbsolutePath | None = None
     worker_memory_limit: int | None = Field(default=None, gt=0)
 
     @property

@@ -177,7 +177,7 @@ class Worker:
                     str(_WORKER / "__main__.py"),
                     str(theirs.fileno()),
                 ],
-                cwd=plan.working_directory or plan.code,
+                cwd=plan.code,
                 env=_environment(plan, self.name, self.node),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -199,7 +199,7 @@ def _setup(plan: Plan, spool: Path | None) -> dict[str, Any]:
 
 
 def _environment(plan: Plan, name: str, node: str) -> dict[str, str]:
-    environment = {**os.environ, **plan.environment}
+    environment = dict(os.environ)
     if not any(variable in environment for variable in _THREADS):
         share = max(1, available_cores() // plan.workers)
         environment.update(dict.fromkeys(_THREADS, str(share)))
@@ -208,7 +208,7 @@ def _environment(plan: Plan, name: str, node: str) -> dict[str, str]:
     facts = {
         "process": name,
         "log_dir": str(plan.logs / "user" / "entry_script_log" / node),
-        "working_dir": str(plan.working_directory or plan.code),
+        "working_dir": str(plan.code),
         "logging_level": plan.logging_level,
     }
     environment["MLOPS_PARALLEL_WORKER"] = json.dumps(facts)

@@ -71,4 +71,3 @@ class Backlog:
             else:
                 yield Task(batch)
         self._reports.total = count
-        self._journal.forget(count)

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
@@ -29,7 +30,7 @@ from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.running import interpreters
 from mlops_dagster.workspace.local.running.context import Site
-from mlops_dagster.workspace.local.storage import artifacts
+from mlops_dagster.workspace.local.storage import artifacts, progress
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 Outcome = tuple[JobStatus, str | None, list[OutputRecord]]
@@ -130,11 +131,22 @@ def _prepare(site: Site, leaf: Leaf, inputs: Mapping[str, Value | Data]) -> Task
         for name, value in inputs.items()
         if isinstance(value, Data)
     }
+    progress_folder = _progress(site, leaf, inputs)
     outputs = {
-        name: site.storage.stage(output.uri, output.type, leaf.job)
+        name: site.storage.stage(output.uri, output.type, leaf.job, name)
         for name, output in leaf.outputs.items()
     }
-    return Task(site.home, leaf, inputs, paths, outputs, working, {})
+    return Task(site.home, leaf, inputs, paths, outputs, working, progress_folder, {})
+
+
+def _progress(site: Site, leaf: Leaf, inputs: Mapping[str, Value | Data]) -> Path:
+    """The folder of a step's progress; a pipeline's parallel step goes on where it was left."""
+    if leaf.kind != "parallel" or leaf.parent is None:
+        return progress.begin(site.storage, leaf.job)
+    # The driver knows for itself which files of the input that it cuts have changed.
+    others = {name: value for name, value in inputs.items() if name != leaf.body["input"]}
+    identity = reuse.fingerprint(leaf, others, site.storage)
+    return progress.resume(site.storage, leaf.job, leaf.resumes, identity)
 
 
 def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | None) -> Ending:
@@ -196,11 +208,11 @@ def read_by(inputs: Mapping[str, Value | Data]) -> dict[str, str]:
 
 def _publish(site: Site, task: Task) -> list[OutputRecord]:
     leaf = task.leaf
-    if not leaf.outputs:
-        return []
-    records.move(site.state, leaf.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING])
+    if leaf.outputs:
+        records.move(site.state, leaf.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING])
     for name, output in leaf.outputs.items():
         _check(task, name, output)
+    progress.complete(site.storage, leaf.job)
     for name, output in leaf.outputs.items():
         site.storage.publish(task.outputs[name], output.uri)
     return [

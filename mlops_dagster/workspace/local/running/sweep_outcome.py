@@ -27,7 +27,7 @@ def publish(site: Site, leaf: Leaf, best: Standing) -> list[OutputRecord]:
     for name, output in leaf.outputs.items():
         source = found[name]
         assert source is not None  # noqa: S101 - the best has completed, with every output
-        place = site.storage.stage(output.uri, output.type, leaf.job)
+        place = site.storage.stage(output.uri, output.type, leaf.job, name)
         remove(place)
         copy_tree(site.storage.path_of(source.uri), place, link=True)
         site.storage.publish(place, output.uri)

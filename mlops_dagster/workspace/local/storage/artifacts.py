@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from mlops_dagster.workspace.local.records.jobs import artifacts_uri
+from mlops_dagster.workspace.local.storage import progress
 from mlops_dagster.workspace.local.storage.storage import Storage
 
 
@@ -31,7 +32,11 @@ def keep(home: Path, storage: Storage, job: str) -> None:
 
 
 def clear(home: Path, storage: Storage, job: str) -> None:
-    """Remove the copy of the code, its own Python, and what was staged and not published."""
-    storage.discard(job)
+    """Remove the copy of the code, its own Python, and what was staged and not published.
+
+    What a job has staged that can be resumed stays.
+    """
+    if not progress.can_be_resumed(storage, job):
+        storage.discard(job)
     shutil.rmtree(working_folder(home, job), ignore_errors=True)
     shutil.rmtree(python_folder(home, job), ignore_errors=True)

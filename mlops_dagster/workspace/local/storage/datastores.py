@@ -9,7 +9,8 @@
         azureml-models/NAME/VERSION/   registered models
       NAME/                     a datastore that .cloud/local/datastores/*.yml declares, or that
                                 a job names where there is no project
-      .staging/                 what is being written; moved into place when it is whole
+      .staging/                 what is being written; moved into place when it is whole. What a
+                                parallel step had written that did not complete stays
       .replaced/                for an instant: what a new output takes the place of
 """
 

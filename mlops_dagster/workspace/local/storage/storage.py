@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,16 +151,16 @@ class Storage:
         slash = "" if type == "uri_file" else "/"
         return datastore_uri(datastore or DEFAULT_DATASTORE, f"azureml/{job}/{output}{slash}")
 
-    def stage(self, uri: str, type: str, job: str) -> Path:
-        """A fresh place in which a job writes the output that ``publish`` then moves to ``uri``.
+    def stage(self, uri: str, type: str, job: str, output: str) -> Path:
+        """The place in which a job writes the output that ``publish`` then moves to ``uri``.
 
-        A ``uri_file`` does not exist yet, its folder does; any other is an empty folder. Raises
-        InvalidRequest where no output can go to ``uri``.
+        A ``uri_file`` does not exist yet, its folder does; any other is a folder. It is empty,
+        unless another job has handed over what it had staged. Raises InvalidRequest where no
+        output can go to ``uri``.
         """
-        name = self._writable(uri).name
-        place = self._staged_by(job) / uuid.uuid4().hex / name
+        place = self.staged_by(job) / "outputs" / output / self._writable(uri).name
         with writing(self._home):
-            (place.parent if type == "uri_file" else place).mkdir(parents=True)
+            (place.parent if type == "uri_file" else place).mkdir(parents=True, exist_ok=True)
         return place
 
     def publish(self, staged: Path, uri: str) -> None:
@@ -178,7 +177,21 @@ class Storage:
 
     def discard(self, job: str) -> None:
         """Remove what a job staged and did not publish."""
-        shutil.rmtree(self._staged_by(job), ignore_errors=True)
+        shutil.rmtree(self.staged_by(job), ignore_errors=True)
+
+    def hand_over(self, job: str, *, to: str) -> None:
+        """Make what a job has staged another one's, in place of what that one has.
+
+        Raises FileNotFoundError where it has staged nothing.
+        """
+        self.discard(to)
+        self.staged_by(job).rename(self.staged_by(to))
+
+    def staged_by(self, job: str) -> Path:
+        """Where what a job has staged lies. Raises InvalidRequest for what is no job's name."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", job):
+            raise InvalidRequest(f"{job!r} is not a job's name.")
+        return self.datastores.root / ".staging" / job
 
     def digest(self, path: Path) -> str:
         """``sha256:...`` of a file, or of the names and contents of a tree.
@@ -295,11 +308,6 @@ class Storage:
                 remedy="Choose another path.",
             )
         return target
-
-    def _staged_by(self, job: str) -> Path:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", job):
-            raise InvalidRequest(f"{job!r} is not a job's name.")
-        return self.datastores.root / ".staging" / job
 
     def _existing(self, given: str | Path, field: str) -> Path:
         path = Path(given)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,9 @@ class Step:
         for number in range(count):
             (self.input / f"{number:03d}.txt").write_text(str(number))
 
-    def start(self, **plan: Any) -> subprocess.Popen[str]:
+    def start(
+        self, environment: Mapping[str, str] | None = None, **plan: Any
+    ) -> subprocess.Popen[str]:
         path = self.root / "plan.json"
         path.write_text(json.dumps(self.plan | plan))
         return subprocess.Popen(
@@ -68,11 +70,11 @@ class Step:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {_MARK: str(self.root)},
+            env=os.environ | {_MARK: str(self.root)} | dict(environment or {}),
         )
 
-    def run(self, **plan: Any) -> Finished:
-        driver = self.start(**plan)
+    def run(self, environment: Mapping[str, str] | None = None, **plan: Any) -> Finished:
+        driver = self.start(environment, **plan)
         out, error = driver.communicate(timeout=120)
         return Finished(driver.returncode, out, error)
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.workspace.local.parallel.conftest import Step
 
 _SCRIPT = """
@@ -28,8 +26,8 @@ def _traced(step: Step) -> list[str]:
     return names
 
 
-def _failed_once(step: Step, files: int = 6) -> Path:
-    """The state of a run that failed at its fifth file."""
+def _fail_once(step: Step, files: int = 6) -> None:
+    """Run a step that fails at its fifth file."""
     step.files(files)
     step.script(_SCRIPT)
     ended = step.run(
@@ -40,14 +38,11 @@ def _failed_once(step: Step, files: int = 6) -> Path:
     )
     assert ended.status == 1
     assert _traced(step)[:5] == [f"{number:03d}.txt" for number in range(5)]
-    former = step.root / "former"
-    step.state.rename(former)
-    return former
 
 
 def test_a_resumed_run_does_only_what_is_left_and_delivers_all(step: Step) -> None:
-    former = _failed_once(step)
-    ended = step.run(resume_from=str(former), environment={"TRACE": str(step.root / "trace")})
+    _fail_once(step)
+    ended = step.run(environment={"TRACE": str(step.root / "trace")})
     assert ended.status == 0, ended.error
     assert sorted(_traced(step)) == ["004.txt", "005.txt"]
     assert step.delivered() == [str(number) for number in range(6)]
@@ -55,10 +50,9 @@ def test_a_resumed_run_does_only_what_is_left_and_delivers_all(step: Step) -> No
 
 
 def test_a_resumed_run_can_be_resumed_again(step: Step) -> None:
-    former = _failed_once(step)
+    _fail_once(step)
     environment = {"TRACE": str(step.root / "trace")}
     again = step.run(
-        resume_from=str(former),
         max_concurrency_per_instance=1,
         max_retries=0,
         mini_batch_error_threshold=0,
@@ -66,44 +60,29 @@ def test_a_resumed_run_can_be_resumed_again(step: Step) -> None:
     )
     assert again.status == 1
     _traced(step)
-    step.state.rename(step.root / "second")
-    ended = step.run(resume_from=str(step.root / "second"), environment=environment)
+    ended = step.run(environment=environment)
     assert ended.status == 0
     assert _traced(step) == ["005.txt"]
     assert step.delivered() == [str(number) for number in range(6)]
 
 
 def test_a_file_that_changed_or_is_new_is_run_again(step: Step) -> None:
-    former = _failed_once(step)
+    _fail_once(step)
     (step.input / "001.txt").write_text("changed")
     (step.input / "000a.txt").write_text("new")
     (step.input / "002.txt").unlink()
-    assert (
-        step.run(resume_from=str(former), environment={"TRACE": str(step.root / "trace")}).status
-        == 0
-    )
+    assert step.run(environment={"TRACE": str(step.root / "trace")}).status == 0
     assert sorted(_traced(step)) == ["000a.txt", "001.txt", "004.txt", "005.txt"]
     assert step.delivered() == ["0", "new", "changed", "3", "4", "5"]
 
 
 def test_rows_that_are_gone_are_made_again(step: Step) -> None:
-    former = _failed_once(step)
-    for rows in (former / "rows").iterdir():
+    _fail_once(step)
+    for rows in (step.state / "rows").iterdir():
         rows.unlink()
-    assert (
-        step.run(resume_from=str(former), environment={"TRACE": str(step.root / "trace")}).status
-        == 0
-    )
+    assert step.run(environment={"TRACE": str(step.root / "trace")}).status == 0
     assert len(_traced(step)) == 6
     assert step.delivered() == [str(number) for number in range(6)]
-
-
-def test_resuming_from_a_folder_without_progress_is_refused(step: Step) -> None:
-    step.files(1)
-    step.script(_SCRIPT)
-    ended = step.run(resume_from=str(step.root / "nowhere"))
-    assert ended.status == 2
-    assert "holds no progress of a parallel step" in ended.error
 
 
 @pytest.mark.slow
@@ -116,17 +95,17 @@ def test_a_driver_killed_again_and_again_delivers_every_row_once(step: Step) -> 
             with open(os.environ["TRACE"], "a") as file: file.write("x")
             return [open(path).read() for path in mini_batch]
     """)
-    plan = {"environment": {"TRACE": str(step.root / "trace")}, "max_retries": 0}
+    environment = {"TRACE": str(step.root / "trace")}
     trace = step.root / "trace"
     for kill in range(5):
-        driver = step.start(**plan)
+        driver = step.start(environment, max_retries=0)
         seen = trace.stat().st_size if trace.exists() else 0
         step.until(lambda seen=seen: trace.exists() and trace.stat().st_size >= seen + 8)  # type: ignore[misc]
         os.kill(driver.pid, signal.SIGKILL)
         driver.communicate()
         step.await_end_of_all()
         assert not step.rows.exists(), kill
-    assert step.run(**plan).status == 0
+    assert step.run(environment, max_retries=0).status == 0
     assert step.delivered() == [str(number) for number in range(80)]
     # At most what both workers had in hand at each kill was run twice.
     assert trace.stat().st_size <= 80 + 5 * 4

@@ -42,7 +42,7 @@ def storage(state: State) -> Storage:
 
 def publish(storage: Storage, uri: str, **files: str) -> Path:
     """Put a folder with these files at ``uri``, as a job does."""
-    staged = storage.stage(uri, "uri_folder", "job")
+    staged = storage.stage(uri, "uri_folder", "job", "out")
     for name, text in files.items():
         (staged / name).write_text(text)
     storage.publish(staged, uri)
@@ -130,7 +130,7 @@ def test_no_address_leads_out_of_its_datastore(storage: Storage, uri: str) -> No
     with pytest.raises((InvalidRequest, NotFound)):
         storage.resolve(uri)
     with pytest.raises((InvalidRequest, NotFound)):
-        storage.stage(uri, "uri_file", "job")
+        storage.stage(uri, "uri_file", "job", "out")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_no_address_leads_out_of_its_datastore(storage: Storage, uri: str) -> No
 )
 def test_an_output_cannot_take_the_place_of_what_is_not_its_own(storage: Storage, uri: str) -> None:
     with pytest.raises(InvalidRequest):
-        storage.stage(uri, "uri_folder", "job")
+        storage.stage(uri, "uri_folder", "job", "out")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_process_killed_between_the_two_moves_loses_nothing(
     publish(storage, uri, old="1")
     killed = in_a_process(
         mlops_home,
-        f"staged = storage.stage({uri!r}, 'uri_folder', 'job'); (staged / 'new').write_text('2')\n"
+        f"staged = storage.stage({uri!r}, 'uri_folder', 'job', 'out'); (staged / 'new').write_text('2')\n"
         "rename, moves = Path.rename, []\n"
         "def rename_once(path, to):\n"
         "    moves.append(to)\n"
@@ -285,13 +285,13 @@ def test_an_unwritable_state_is_said_to_be_so(tmp_path: Path) -> None:
 def test_links_in_an_output_become_what_they_point_to(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "tree" / "deep").mkdir(parents=True)
     (tmp_path / "tree" / "deep" / "x").write_text("1")
-    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job")
+    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
     (staged / "tree").symlink_to(tmp_path / "tree")
     storage.publish(staged, f"{DATASTORE}out")
     published = storage.path_of(f"{DATASTORE}out") / "tree" / "deep" / "x"
     assert published.resolve() == published
     assert (tmp_path / "tree" / "deep" / "x").stat().st_mode & stat.S_IWUSR
-    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job")
+    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
     (staged / "nothing").symlink_to(tmp_path / "gone")
     with pytest.raises(InvalidRequest, match="nothing that leads to nothing"):
         storage.publish(staged, f"{DATASTORE}out")
@@ -299,7 +299,7 @@ def test_links_in_an_output_become_what_they_point_to(storage: Storage, tmp_path
 
 def test_a_file_output_has_a_folder_and_is_not_there_yet(storage: Storage) -> None:
     uri = storage.default_output("job", "table", "uri_file")
-    staged = storage.stage(uri, "uri_file", "job")
+    staged = storage.stage(uri, "uri_file", "job", "out")
     assert (staged.parent.is_dir(), staged.exists()) == (True, False)
     staged.write_text("1")
     storage.publish(staged, uri)
@@ -309,7 +309,7 @@ def test_a_file_output_has_a_folder_and_is_not_there_yet(storage: Storage) -> No
 def test_what_a_job_staged_and_did_not_publish_is_discarded(
     storage: Storage, mlops_home: Path
 ) -> None:
-    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job")
+    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
     storage.discard("job")
     assert not staged.exists()
 
