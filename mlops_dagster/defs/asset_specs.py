@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import dagster as dg
 
 from mlops_dagster.aml.job import ComponentBase, Step
 from mlops_dagster.project import Partitions, TableSchema
+from mlops_dagster.system.walk import Links, walk
 
 # How each window begins (cron), how its key is written, and how long it is; months have no length.
 _WINDOWS = {
@@ -102,17 +104,10 @@ def code_folders(component: ComponentBase) -> list[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """The files below a folder, sorted; bounded, since a location must load fast."""
-    return sorted(_walk(folder, [_MOST_FILES]))
+    found = walk(folder, links=Links.SKIP, leave_out=_is_left_out, special="skip")
+    return sorted(Path(file.path) for file in islice(found, _MOST_FILES))
 
 
-def _walk(folder: Path, left: list[int]) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in _LEFT_OUT or left[0] <= 0:
-            continue
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            yield from _walk(path, left)
-        elif path.is_file():
-            left[0] -= 1
-            yield path
+def _is_left_out(name: str) -> bool:
+    last = name.rstrip("/").rpartition("/")[2]
+    return last.startswith(".") or last in _LEFT_OUT

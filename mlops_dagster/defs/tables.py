@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_dagster.system.walk import Links, walk
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -40,11 +42,8 @@ def table_files(path: Path) -> list[Path]:
     """The files of rows at a path, sorted by name; empty where there are none that can be read."""
     if path.is_file():
         return [path] if _form(path) else []
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not file.name.startswith((".", "_")) and _form(file)
-    )
+    found = (Path(file.path) for file in walk(path, links=Links.FOLLOW, special="skip"))
+    return sorted(file for file in found if not file.name.startswith((".", "_")) and _form(file))
 
 
 def count_rows(files: Iterable[Path]) -> int:

@@ -9,43 +9,22 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
+from mlops_dagster.system.walk import Entry, Links, walk
 
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _ABANDONED_AFTER = 24 * 3600.0
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file of a tree, or an empty folder in it.
-
-    Attributes:
-        name: relative to the root, with ``/``; an empty folder's ends with ``/``, and the name
-            of a root that is a file is empty.
-        path: where its content can be read.
-    """
-
-    name: str
-    path: Path
-    status: os.stat_result
-
-
 def entries(root: Path) -> list[Entry]:
     """The files and empty folders below ``root``, sorted by name; ``root`` itself where a file.
 
-    Links are followed where they stay inside ``root``. Raises InvalidRequest, by name, for a link
-    that leads outside, around in a circle or nowhere, and for what is neither file nor folder.
+    Links are followed where they stay inside ``root``; see ``walk`` for what is refused.
     """
-    status = root.stat()
-    if not stat.S_ISDIR(status.st_mode):
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidRequest(f"{root} is neither a file nor a folder.")
-        return [Entry("", Path(os.path.realpath(root)), status)]
-    real = os.path.realpath(root)
-    return sorted(_below(Path(real), real, "", (real,)), key=lambda entry: entry.name)
+    found = walk(root, links=Links.INSIDE, empty_folders=True)
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
@@ -64,7 +43,7 @@ def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
     made = {target}
     for entry in found:
         path = target / entry.name
-        folder = path if entry.name.endswith("/") else path.parent
+        folder = path if entry.is_folder else path.parent
         if folder not in made:
             folder.mkdir(parents=True, exist_ok=True)
             made.add(folder)
@@ -150,39 +129,6 @@ def reading(place: Path) -> Iterator[None]:
         ) from error
 
 
-def _below(folder: Path, real: str, prefix: str, around: tuple[str, ...]) -> Iterator[Entry]:
-    with os.scandir(folder) as found:
-        items = list(found)
-    if not items and prefix:
-        yield Entry(prefix, folder, folder.stat())
-    for item in items:
-        name = prefix + item.name
-        if item.is_symlink():
-            yield from _through_link(Path(item.path), real, name, around)
-        elif item.is_dir():
-            yield from _below(Path(item.path), real, f"{name}/", (*around, item.path))
-        elif item.is_file():
-            yield Entry(name, Path(item.path), item.stat())
-        else:
-            raise InvalidRequest(f"{item.path} is neither a file nor a folder.")
-
-
-def _through_link(link: Path, real: str, name: str, around: tuple[str, ...]) -> Iterator[Entry]:
-    target = Path(os.path.realpath(link))
-    if not target.is_relative_to(real):
-        raise InvalidRequest(
-            f"The link {link} leads outside of {real}, to {target}.",
-            remedy="Put a copy in its place.",
-        )
-    if not target.exists() or str(target) in around:
-        where = "around in a circle" if target.exists() else "to nothing"
-        raise InvalidRequest(f"The link {link} leads {where}.", remedy="Remove it.")
-    if target.is_dir():
-        yield from _below(target, real, f"{name}/", (*around, str(target)))
-    else:
-        yield Entry(name, target, target.stat())
-
-
 def _replace_link(link: Path, root: Path) -> None:
     target = Path(os.path.realpath(link))
     if not target.exists() or link.is_relative_to(target):
@@ -198,18 +144,18 @@ def _replace_link(link: Path, root: Path) -> None:
 
 
 def _copied(entry: Entry, target: Path) -> None:
-    shutil.copyfile(entry.path, target)
+    shutil.copyfile(entry.real, target)
 
 
 def _linked_or_copied(entry: Entry, target: Path) -> None:
     if not entry.status.st_mode & _WRITE_BITS:
         try:
-            os.link(entry.path, target)
+            os.link(entry.real, target)
         except OSError:  # another disk, or one without hard links
             pass
         else:
             return
-    shutil.copyfile(entry.path, target)
+    shutil.copyfile(entry.real, target)
 
 
 def _protect(path: str) -> None:

@@ -7,7 +7,8 @@ import os
 import time
 from pathlib import Path
 
-from mlops_dagster.system.files import Entry, entries
+from mlops_dagster.system.files import entries
+from mlops_dagster.system.walk import Entry
 from mlops_dagster.workspace.local.ground.state import State
 
 _SCHEMA = """
@@ -48,15 +49,15 @@ class Digests:
         learned: list[tuple[str, str, str]] = []
         digests = []
         for entry in found:
-            if entry.name.endswith("/"):
+            if entry.is_folder:
                 digests.append("")
                 continue
-            path, stamp = os.fspath(entry.path), _stamp(entry.status)
+            path, stamp = entry.real, _stamp(entry.status)
             stored = known.get(path)
             if stored is not None and stored[0] == stamp:
                 digests.append(stored[1])
                 continue
-            digest = _sha256(entry.path)
+            digest = _sha256(Path(entry.real))
             digests.append(digest)
             if entry.status.st_mtime_ns < now - _SETTLED_NS:
                 learned.append((path, stamp, digest))

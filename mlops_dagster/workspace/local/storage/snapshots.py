@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest, NotFound, WorkspaceUnavailable
 from mlops_dagster.system import atomic
+from mlops_dagster.system.walk import Links, walk
 from mlops_dagster.workspace.local.ground.state import State
 
 SCHEMA = """
@@ -135,48 +136,24 @@ def _check_unchanged(entries: list[_Entry]) -> None:
 
 
 def _entries(source: Path) -> Iterator[_Entry]:
-    if source.is_file():
-        yield _entry(source.name, str(source))
-        return
-    left_out = _rules(source)
-    yield from _below(str(source), "", left_out, (os.path.realpath(source),))
+    ignored = _ignored(source)
 
+    def leave_out(name: str) -> bool:
+        return name.rstrip("/").rpartition("/")[2] in _ALWAYS_LEFT_OUT or ignored(name)
 
-def _below(
-    folder: str, prefix: str, left_out: Callable[[str], bool], around: tuple[str, ...]
-) -> Iterator[_Entry]:
-    with os.scandir(folder) as items:
-        found = list(items)
-    for item in found:
-        name = prefix + item.name
-        if item.name in _ALWAYS_LEFT_OUT:
-            continue
-        if item.is_dir():
-            real = os.path.realpath(item.path) if item.is_symlink() else item.path
-            if left_out(f"{name}/"):
-                continue
-            if real in around:
-                raise InvalidRequest(f"The link {item.path} leads around in a circle.")
-            yield from _below(item.path, f"{name}/", left_out, (*around, real))
-        elif not left_out(name):
-            yield _entry(name, item.path)
-
-
-def _entry(name: str, path: str) -> _Entry:
     try:
-        status = os.stat(path)  # noqa: PTH116 - 50,000 of them
-    except FileNotFoundError:
-        message = f"The link {path} in the code leads to nothing."
+        for entry in walk(source, links=Links.FOLLOW, leave_out=leave_out):
+            status = entry.status
+            executable = bool(status.st_mode & stat.S_IXUSR)
+            name = entry.name or source.name
+            yield _Entry(name, entry.path, status.st_size, status.st_mtime_ns, executable)
+    except InvalidRequest as error:
+        message = f"The code cannot be copied: {error.message}"
         raise InvalidRequest(message, remedy="Remove it, or name it in .amlignore.") from None
-    if not stat.S_ISREG(status.st_mode):
-        message = f"{path} in the code is neither a file nor a folder."
-        raise InvalidRequest(message, remedy="Remove it, or name it in .amlignore.")
-    executable = bool(status.st_mode & stat.S_IXUSR)
-    return _Entry(name, path, status.st_size, status.st_mtime_ns, executable)
 
 
-def _rules(source: Path) -> Callable[[str], bool]:
-    """What ``.amlignore`` leaves out, or else ``.gitignore``."""
+def _ignored(source: Path) -> Callable[[str], bool]:
+    """Whether ``.amlignore`` leaves a name out, or else ``.gitignore``."""
     for name in (".amlignore", ".gitignore"):
         file = source / name
         if file.is_file():

@@ -8,7 +8,6 @@ the whole history of every metric is one query. The tables are those of MLflow's
 from __future__ import annotations
 
 import math
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import NotFound
 from mlops_dagster.system.sqlite import available, open_existing
+from mlops_dagster.system.walk import Links, walk
 from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, read_status
 from mlops_dagster.workspace.ports import ChildRun, MetricPoint, Tracked
 
@@ -195,8 +195,7 @@ def _artifacts(connection: sqlite3.Connection, home: Path, run: Run) -> dict[str
     found: dict[str, Path] = {}
     for place in places:
         folder = root / str(place["uri"]).removeprefix("mlflow-artifacts:").lstrip("/")
-        for path, _, names in os.walk(folder):
-            for name in names:
-                file = Path(path, name)
-                found[f"{outside}{place['name']}{file.relative_to(folder).as_posix()}"] = file
+        if folder.is_dir():
+            for file in walk(folder, links=Links.SKIP, special="skip"):
+                found[f"{outside}{place['name']}{file.name}"] = Path(file.path)
     return found
