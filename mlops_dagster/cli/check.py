@@ -153,7 +153,7 @@ def _problems_of_schedules(files: list[Path]) -> list[Problem]:
 def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[Problem]:
     """What cannot run here, of the jobs, components and schedules without a mistake."""
     from mlops_dagster.aml import kind_of, load_component, load_job, load_schedule
-    from mlops_dagster.workspace.local.planning.azure_only import refused
+    from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
 
     wrong = {problem.file.absolute() for problem in problems}
     found: list[Problem] = []
@@ -162,11 +162,11 @@ def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[P
             continue
         match kind_of(file):
             case "job":
-                found += refused(load_job(file))
+                found += unsupported_problems(load_job(file))
             case "component":
-                found += refused(load_component(file))
+                found += unsupported_problems(load_component(file))
             case "schedule" if (job := load_schedule(file).job) is not None:
-                found += refused(job)
+                found += unsupported_problems(job)
             case _:
                 pass
     return found

@@ -64,7 +64,7 @@ def at_rest(home: Path) -> Path:
     """A home in which no runner works any more: one whose job has ended still clears up."""
     locks = (home / "jobs").glob("*/runner.lock")
     names = [lock.parent.name for lock in locks]
-    until(lambda: not any(queue.is_held(home, name) for name in names))
+    until(lambda: not any(queue.has_runner(home, name) for name in names))
     return home
 
 

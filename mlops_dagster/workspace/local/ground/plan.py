@@ -1,8 +1,8 @@
-"""What a runner carries out: a job with every reference resolved, as plain values.
+"""What a runner runs: a job with every reference resolved, as plain values.
 
 A plan is made once, when the job is submitted, and says all that the runner needs, so that a
 runner loads neither YAML nor the language's model and a job cannot change after it was accepted.
-Pipelines are flattened: a ``Leaf`` is something that runs, a ``Group`` is a pipeline around leaves.
+Pipelines are flattened: a ``PlannedStep`` runs, a ``PlannedPipeline`` is a pipeline around steps.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Produced:
-    """An input that the leaf ``job`` writes as its ``output``."""
+    """An input that the step ``job`` writes as its ``output``."""
 
     type: str
     job: str
@@ -66,16 +66,16 @@ class Output:
 
 @dataclass(frozen=True)
 class Runtime:
-    """The software that a leaf's processes find.
+    """The software that a step's processes find.
 
     Attributes:
         asked: what its environment is, as far as it tells one from another.
         interpreter: the program that stands in for it; None for none.
         requirements: for pip; a virtual environment with just these is built; None to build none.
         python: the Python version of that.
-        notes: lines for the head of the leaf's log.
+        notes: lines for the head of the step's log.
 
-    With neither, the leaf runs in the interpreter of whoever submitted it.
+    With neither, the step runs in the interpreter of whoever submitted it.
     """
 
     asked: dict[str, Any] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class Leaf:
+class PlannedStep:
     """Something that runs on a compute target: a command, a parallel step, a sweep ...
 
     Attributes:
@@ -145,17 +145,17 @@ class Leaf:
 
     @property
     def upstreams(self) -> set[str]:
-        """The leaves that must have completed before."""
+        """The steps that must have completed before."""
         return {item.job for item in self.inputs.values() if isinstance(item, Produced)}
 
 
 @dataclass(frozen=True)
-class Group:
+class PlannedPipeline:
     """A pipeline, or a pipeline inside one.
 
     Attributes:
         members: the names of the jobs directly in it.
-        outputs: what its outputs are: outputs of leaves in it.
+        outputs: what its outputs are: outputs of steps in it.
     """
 
     job: str
@@ -167,19 +167,19 @@ class Group:
 
 @dataclass(frozen=True)
 class Plan:
-    """A submitted job: its leaves in an order in which they can run, and the pipelines around.
+    """A submitted job: its steps in an order in which they can run, and the pipelines around.
 
     Attributes:
         root: the job's name.
-        groups: outermost first; empty for a job that is one leaf.
-        continue_on_failure: whether leaves that do not depend on a failed one still run.
+        pipelines: outermost first; empty for a job that is one step.
+        continue_on_failure: whether steps that do not depend on a failed one still run.
         notes: lines for the head of the submitted job's log.
     """
 
     root: str
     experiment: str
-    leaves: tuple[Leaf, ...]
-    groups: tuple[Group, ...] = ()
+    steps: tuple[PlannedStep, ...]
+    pipelines: tuple[PlannedPipeline, ...] = ()
     continue_on_failure: bool = True
     notes: tuple[str, ...] = ()
 
@@ -195,25 +195,25 @@ def decode(text: str) -> Plan:
     return Plan(
         root=data["root"],
         experiment=data["experiment"],
-        leaves=tuple(_leaf(leaf) for leaf in data["leaves"]),
-        groups=tuple(_group(group) for group in data["groups"]),
+        steps=tuple(_step(step) for step in data["steps"]),
+        pipelines=tuple(_group(pipeline) for pipeline in data["pipelines"]),
         continue_on_failure=data["continue_on_failure"],
         notes=tuple(data["notes"]),
     )
 
 
-def _leaf(data: dict[str, Any]) -> Leaf:
+def _step(data: dict[str, Any]) -> PlannedStep:
     inputs = {name: _input(value) for name, value in data["inputs"].items()}
     outputs = {name: Output(**value) for name, value in data["outputs"].items()}
     trials = Trials(**data["trials"]) if data["trials"] else None
     resumes = tuple(data["resumes"])
     parts = {"inputs": inputs, "outputs": outputs, "trials": trials, "resumes": resumes}
-    return Leaf(**{**data, **parts, "runtime": Runtime(**data["runtime"])})
+    return PlannedStep(**{**data, **parts, "runtime": Runtime(**data["runtime"])})
 
 
-def _group(data: dict[str, Any]) -> Group:
+def _group(data: dict[str, Any]) -> PlannedPipeline:
     outputs = {name: Produced(**value) for name, value in data["outputs"].items()}
-    return Group(**{**data, "members": tuple(data["members"]), "outputs": outputs})
+    return PlannedPipeline(**{**data, "members": tuple(data["members"]), "outputs": outputs})
 
 
 def _input(data: Mapping[str, Any]) -> Input:

@@ -90,7 +90,7 @@ class LocalJobs(Jobs):
 
         chosen = check_name(name or job.name or new_name(job))
         content = _content(job)
-        if (there := self._same(chosen, content)) is not None:
+        if (there := self._existing(chosen, content)) is not None:
             return there
         filed = experiment or job.experiment_name or _folder_name(job)
         planner = Planner(self._storage, self._compute, self._snapshots, self._is_taken)
@@ -98,10 +98,10 @@ class LocalJobs(Jobs):
         whole = with_components(job, self._component_finder(terms))
         while True:
             planned = planner.plan(whole, name=chosen, experiment=filed, reuse=reuse, terms=terms)
-            if self._insert(_labelled(planned, job, tags, properties, content)):
+            if self._insert(_with_labels(planned, job, tags, properties, content)):
                 return self.get(chosen)
             # Somebody took one of the names meanwhile: the job's own, or one of a step's.
-            if (there := self._same(chosen, content)) is not None:
+            if (there := self._existing(chosen, content)) is not None:
                 return there
 
     def validate(
@@ -113,13 +113,13 @@ class LocalJobs(Jobs):
         substitutions: Path | None = None,
     ) -> Sequence[str]:
         """As ``Jobs.validate``, with ``submit``'s further arguments."""
-        from mlops_dagster.workspace.local.jobs.validating import LookingSnapshots, LookingStorage
+        from mlops_dagster.workspace.local.jobs.dry_run import DryRunSnapshots, DryRunStorage
         from mlops_dagster.workspace.local.planning.components import with_components
         from mlops_dagster.workspace.local.planning.planner import Planner
 
         chosen = check_name(name or job.name or new_name(job))
-        storage = LookingStorage(self._state, self._storage.cloud)
-        planner = Planner(storage, self._compute, LookingSnapshots(self._state), self._is_taken)
+        storage = DryRunStorage(self._state, self._storage.cloud)
+        planner = Planner(storage, self._compute, DryRunSnapshots(self._state), self._is_taken)
         filed = job.experiment_name or _folder_name(job)
         said: list[str] = []
         terms = self._terms(isolate, substitutions, said.append)
@@ -131,26 +131,29 @@ class LocalJobs(Jobs):
         from mlops_dagster.workspace.local.jobs import resuming
 
         if new_name is not None:
-            there = self._same(check_name(new_name), resuming.content(name))
+            there = self._existing(check_name(new_name), resuming.content_digest(name))
             if there is not None:
                 return there
         self.get(name)
         with self._state.read() as connection:
-            plan, rows = resuming.plan_of(connection, name)
+            plan, rows = resuming.resumable_plan(connection, name)
         while True:
             chosen = new_name or next_name(name, self._is_taken)
-            planned = resuming.resumed(
-                plan, rows, chosen, self._storage, self._is_taken, self._is_whole
+            planned = resuming.resume_plan(
+                plan, rows, chosen, self._storage, self._is_taken, self._has_all_outputs
             )
             if self._insert(planned):
                 return self.get(chosen)
-            if new_name and (there := self._same(new_name, resuming.content(name))) is not None:
+            if (
+                new_name
+                and (there := self._existing(new_name, resuming.content_digest(name))) is not None
+            ):
                 return there
 
     def get(self, name: str) -> JobRecord:
         queue.advance(self._state)
         with self._state.read() as connection:
-            return records.records(connection, [self._found(connection, name)])[0]
+            return records.records(connection, [self._row(connection, name)])[0]
 
     def list(
         self,
@@ -175,7 +178,7 @@ class LocalJobs(Jobs):
         query = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)}"  # noqa: S608 - those above
         with self._state.read() as connection:
             if parent is not None:
-                self._found(connection, parent)
+                self._row(connection, parent)
             rows = connection.execute(
                 f"{query} ORDER BY sequence DESC LIMIT ?", (*values, limit)
             ).fetchall()
@@ -199,7 +202,7 @@ class LocalJobs(Jobs):
 
     def log(self, name: str, *, tail: int | None = None) -> str:
         with self._state.read() as connection:
-            self._found(connection, name)
+            self._row(connection, name)
         file = logs.log_file(self._state.home, name)
         if tail is not None:
             return logs.tail(file, tail)
@@ -210,12 +213,14 @@ class LocalJobs(Jobs):
 
     def cancel(self, name: str) -> JobRecord:
         with self._state.write() as connection:
-            row = self._found(connection, name)
+            row = self._row(connection, name)
             if status_of(row) in WAITING and (row["root"] == name or row["type"] != "pipeline"):
                 message = "It was canceled before it started."
                 records.end(connection, name, JobStatus.CANCELED, error=message)
             else:
-                records.moved(connection, name, JobStatus.CANCEL_REQUESTED, only_from=ACTIVE)
+                records.update_status(
+                    connection, name, JobStatus.CANCEL_REQUESTED, only_from=ACTIVE
+                )
                 connection.execute("UPDATE jobs SET cancel = 1 WHERE name = ?", (name,))
         return self.get(name)
 
@@ -228,12 +233,12 @@ class LocalJobs(Jobs):
     def tracked(self, name: str) -> Tracked:
         from mlops_dagster.workspace.local.tracking import read_tracked
 
-        return read_tracked(self._state.home, self._family(name))
+        return read_tracked(self._state.home, self._with_descendants(name))
 
     def artifact(self, name: str, path: str) -> bytes:
         from mlops_dagster.workspace.local.tracking import read_artifact
 
-        return read_artifact(self._state.home, self._family(name), path)
+        return read_artifact(self._state.home, self._with_descendants(name), path)
 
     def download(
         self, name: str, to: Path, *, output: str | None = None, everything: bool = False
@@ -250,7 +255,7 @@ class LocalJobs(Jobs):
             sources[self._storage.path_of(records.artifacts_uri(name))] = to / "artifacts"
             log = logs.log_file(self._state.home, name)
             sources[log] = to / "artifacts" / log.parent.name
-        written = _copied({source: to for source, to in sources.items() if source.exists()})
+        written = _copy_all({source: to for source, to in sources.items() if source.exists()})
         return [*written, *self._download_rest(name, to)] if everything else written
 
     def _download_rest(self, name: str, to: Path) -> Sequence[Path]:
@@ -261,14 +266,14 @@ class LocalJobs(Jobs):
             source: (to / "artifacts" / path).parent
             for path, source in artifacts_of(self._state.home, [name]).items()
         }
-        written = list(_copied(found))
+        written = list(_copy_all(found))
         for step in self.list(parent=name, archived=True, limit=_ALL):
             written += self.download(step.name, to / (step.step or step.name), everything=True)
         return written
 
     def _set_archived(self, name: str, *, archived: bool) -> JobRecord:
         with self._state.write() as connection:
-            self._found(connection, name)
+            self._row(connection, name)
             connection.execute("UPDATE jobs SET archived = ? WHERE name = ?", (archived, name))
         return self.get(name)
 
@@ -287,7 +292,7 @@ class LocalJobs(Jobs):
         named = terms.substitutions.component
         return lambda reference: named(reference) or project.find(reference)
 
-    def _found(self, connection: sqlite3.Connection, name: str) -> sqlite3.Row:
+    def _row(self, connection: sqlite3.Connection, name: str) -> sqlite3.Row:
         row = records.find(connection, name)
         if row is None:
             known = connection.execute(
@@ -296,10 +301,10 @@ class LocalJobs(Jobs):
             raise NotFound("job", name, known=[found["name"] for found in known])
         return row
 
-    def _family(self, name: str) -> Sequence[str]:
+    def _with_descendants(self, name: str) -> Sequence[str]:
         """A job and all that is below it."""
         with self._state.read() as connection:
-            self._found(connection, name)
+            self._row(connection, name)
             rows = connection.execute(
                 "WITH RECURSIVE family (name) AS (VALUES (?) UNION ALL"
                 " SELECT jobs.name FROM jobs JOIN family ON jobs.parent = family.name)"
@@ -308,15 +313,15 @@ class LocalJobs(Jobs):
             )
             return [row["name"] for row in rows]
 
-    def _is_whole(self, name: str) -> bool:
+    def _has_all_outputs(self, name: str) -> bool:
         with self._state.read() as connection:
-            return reusing.of(connection, name, self._storage) is not None
+            return reusing.completed_job(connection, name, self._storage) is not None
 
     def _is_taken(self, name: str) -> bool:
         with self._state.read() as connection:
             return records.find(connection, name) is not None
 
-    def _same(self, name: str, content: str) -> JobRecord | None:
+    def _existing(self, name: str, content: str) -> JobRecord | None:
         """The job of this name where it has this content. Raises Conflict where it has another."""
         with self._state.read() as connection:
             row = records.find(connection, name)
@@ -352,21 +357,21 @@ class LocalJobs(Jobs):
                 return False
             raise
         if done is not None:
-            logs.note(self._state.home, planned.plan.root, reusing.said(done[0]))
+            logs.note(self._state.home, planned.plan.root, reusing.reuse_note(done[0]))
         return True
 
-    def _done_before(self, planned: Planned) -> reusing.Done | None:
-        """The completed job that stands in for a job of one leaf, with its outputs."""
+    def _done_before(self, planned: Planned) -> reusing.CompletedJob | None:
+        """The completed job that stands in for a job of one step, with its outputs."""
         plan = planned.plan
-        if plan.groups or not plan.leaves[0].reuse:
+        if plan.pipelines or not plan.steps[0].reuse:
             return None
-        leaf = plan.leaves[0]
+        step = plan.steps[0]
         inputs = {
-            key: value for key, value in leaf.inputs.items() if isinstance(value, Value | Data)
+            key: value for key, value in step.inputs.items() if isinstance(value, Value | Data)
         }
-        found = reusing.fingerprint(leaf, inputs, self._storage)
+        found = reusing.fingerprint(step, inputs, self._storage)
         with self._state.read() as connection:
-            return reusing.find(connection, found, self._storage)
+            return reusing.find_completed(connection, found, self._storage)
 
 
 def _content(job: Job) -> str:
@@ -379,7 +384,7 @@ def _folder_name(job: Job) -> str:
     return (job.source.absolute().parent.name if job.source else "") or "Default"
 
 
-def _labelled(
+def _with_labels(
     planned: Planned,
     job: Job,
     tags: Mapping[str, str] | None,
@@ -398,7 +403,7 @@ def _texts(given: Mapping[str, str | None]) -> dict[str, str]:
     return {key: "" if value is None else value for key, value in given.items()}
 
 
-def _copied(sources: Mapping[Path, Path]) -> Sequence[Path]:
+def _copy_all(sources: Mapping[Path, Path]) -> Sequence[Path]:
     """Copy folders, and files into folders; returns what was written."""
     written = []
     try:

@@ -17,11 +17,11 @@ from dataclasses import replace
 from mlops_dagster.aml.references import DatastorePath, parse_reference
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.workspace.local.ground.plan import (
-    Group,
     Input,
-    Leaf,
     Output,
     Plan,
+    PlannedPipeline,
+    PlannedStep,
     Produced,
     decode,
 )
@@ -33,10 +33,12 @@ from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobStatus
 
 RESUMES = "mlops.resumes"
-_SAID = "This resumes "
+_NOTE = "This resumes "
 
 
-def plan_of(connection: sqlite3.Connection, name: str) -> tuple[Plan, dict[str, sqlite3.Row]]:
+def resumable_plan(
+    connection: sqlite3.Connection, name: str
+) -> tuple[Plan, dict[str, sqlite3.Row]]:
     """The plan of a pipeline that can be resumed, and the rows of its jobs by name.
 
     Raises InvalidRequest for what is no pipeline, or completed; Conflict where it still runs.
@@ -62,53 +64,55 @@ def plan_of(connection: sqlite3.Connection, name: str) -> tuple[Plan, dict[str, 
     return decode(found["plan"]), by_name
 
 
-def content(name: str) -> str:
+def content_digest(name: str) -> str:
     """Digest of what a job that resumes another one does."""
     return hashlib.sha256(f"resume {name}".encode()).hexdigest()
 
 
-def resumed(
+def resume_plan(
     plan: Plan,
     rows: Mapping[str, sqlite3.Row],
     new: str,
     storage: Storage,
     is_taken: Callable[[str], bool],
-    is_whole: Callable[[str], bool],
+    has_all_outputs: Callable[[str], bool],
 ) -> Planned:
     """The plan of the job ``new`` that resumes ``plan``'s, with its rows.
 
     Args:
         is_taken: tells whether a job of a name exists already.
-        is_whole: tells whether all outputs of a completed job are still there.
+        has_all_outputs: tells whether all outputs of a completed job are still there.
     """
     names = _names(plan, new, is_taken)
     again: set[str] = set()
-    leaves = []
-    for leaf in plan.leaves:
-        completed = status_of(rows[leaf.job]) is JobStatus.COMPLETED and is_whole(leaf.job)
-        if not completed or leaf.upstreams & again:
-            again.add(leaf.job)
-        leaves.append(_leaf(leaf, names, storage, taken_over=leaf.job not in again))
-    said = (
-        f"{_SAID}{plan.root}: {_steps(len(leaves) - len(again))} completed there and"
-        f" {_are(len(leaves) - len(again))} taken over, {_steps(len(again))} to run."
+    steps = []
+    for step in plan.steps:
+        completed = status_of(rows[step.job]) is JobStatus.COMPLETED and has_all_outputs(step.job)
+        if not completed or step.upstreams & again:
+            again.add(step.job)
+        steps.append(_new_step(step, names, storage, taken_over=step.job not in again))
+    note = (
+        f"{_NOTE}{plan.root}: {_step_count(len(steps) - len(again))} completed there and"
+        f" {_are(len(steps) - len(again))} taken over, {_step_count(len(again))} to run."
     )
     return Planned(
         replace(
             plan,
             root=new,
-            leaves=tuple(leaves),
-            groups=tuple(_group(group, names) for group in plan.groups),
-            notes=(said, *(note for note in plan.notes if not note.startswith(_SAID))),
+            steps=tuple(steps),
+            pipelines=tuple(_new_pipeline(pipeline, names) for pipeline in plan.pipelines),
+            notes=(note, *(note for note in plan.notes if not note.startswith(_NOTE))),
         ),
-        tuple(_row(rows[old], names, plan.root) for old in names),
+        tuple(_new_row(rows[old], names, plan.root) for old in names),
     )
 
 
 def _names(plan: Plan, new: str, is_taken: Callable[[str], bool]) -> dict[str, str]:
     """The new job's name for each job of the plan, those around first."""
     names: dict[str, str] = {}
-    paths = {group.job: group for group in plan.groups} | {leaf.job: leaf for leaf in plan.leaves}
+    paths = {pipeline.job: pipeline for pipeline in plan.pipelines} | {
+        step.job: step for step in plan.steps
+    }
     for old, item in paths.items():
         if item.parent is None:
             names[old] = new
@@ -118,18 +122,20 @@ def _names(plan: Plan, new: str, is_taken: Callable[[str], bool]) -> dict[str, s
     return names
 
 
-def _leaf(leaf: Leaf, names: Mapping[str, str], storage: Storage, *, taken_over: bool) -> Leaf:
-    job = names[leaf.job]
+def _new_step(
+    step: PlannedStep, names: Mapping[str, str], storage: Storage, *, taken_over: bool
+) -> PlannedStep:
+    job = names[step.job]
     return replace(
-        leaf,
+        step,
         job=job,
-        parent=names[leaf.parent] if leaf.parent else None,
-        inputs={name: _input(value, names) for name, value in leaf.inputs.items()},
+        parent=names[step.parent] if step.parent else None,
+        inputs={name: _input(value, names) for name, value in step.inputs.items()},
         outputs={
-            name: _output(output, job, name, storage) for name, output in leaf.outputs.items()
+            name: _output(output, job, name, storage) for name, output in step.outputs.items()
         },
-        takes_over=leaf.job if taken_over else None,
-        resumes=() if taken_over else (leaf.job, *leaf.resumes),
+        takes_over=step.job if taken_over else None,
+        resumes=() if taken_over else (step.job, *step.resumes),
     )
 
 
@@ -141,13 +147,13 @@ def _output(output: Output, job: str, name: str, storage: Storage) -> Output:
     return replace(output, uri=storage.default_output(job, name, output.type, datastore))
 
 
-def _group(group: Group, names: Mapping[str, str]) -> Group:
+def _new_pipeline(pipeline: PlannedPipeline, names: Mapping[str, str]) -> PlannedPipeline:
     return replace(
-        group,
-        job=names[group.job],
-        parent=names[group.parent] if group.parent else None,
-        members=tuple(names[member] for member in group.members),
-        outputs={name: _produced(source, names) for name, source in group.outputs.items()},
+        pipeline,
+        job=names[pipeline.job],
+        parent=names[pipeline.parent] if pipeline.parent else None,
+        members=tuple(names[member] for member in pipeline.members),
+        outputs={name: _produced(source, names) for name, source in pipeline.outputs.items()},
     )
 
 
@@ -159,7 +165,7 @@ def _produced(source: Produced, names: Mapping[str, str]) -> Produced:
     return replace(source, job=names[source.job])
 
 
-def _row(row: sqlite3.Row, names: Mapping[str, str], root: str) -> NewJob:
+def _new_row(row: sqlite3.Row, names: Mapping[str, str], root: str) -> NewJob:
     is_root = row["name"] == root
     properties = json.loads(row["properties"])
     if is_root:
@@ -180,11 +186,11 @@ def _row(row: sqlite3.Row, names: Mapping[str, str], root: str) -> NewJob:
         max_nodes=row["max_nodes"],
         tags=json.loads(row["tags"]),
         properties=properties,
-        content=content(root) if is_root else "",
+        content=content_digest(root) if is_root else "",
     )
 
 
-def _steps(number: int) -> str:
+def _step_count(number: int) -> str:
     return f"{number} step{'' if number == 1 else 's'}"
 
 

@@ -35,11 +35,11 @@ def body(step: Step, fill: Callable[[str], str]) -> dict[str, Any]:
 def launches(task: Task) -> Sequence[Launch]:
     """The command's processes: one, or one a rank."""
     argv = [_shell(), "-c", command_line(task)]
-    if not task.leaf.body["distribution"]:
+    if not task.step.body["distribution"]:
         return [Launch(argv, task.environment)]
     from mlops_dagster.workspace.local.kinds.distribution import ranks_of
 
-    ranks = ranks_of(task.leaf.body["distribution"], task.leaf.nodes)
+    ranks = ranks_of(task.step.body["distribution"], task.step.nodes)
     return [Launch(argv, {**task.environment, **rank.variables}, rank.serves) for rank in ranks]
 
 
@@ -51,7 +51,7 @@ def command_line(task: Task) -> str:
     """The command with its bindings filled in, each value quoted for the place it stands in."""
     from mlops_dagster.aml.bindings import render
 
-    text: str = task.leaf.body["command"]
+    text: str = task.step.body["command"]
     return render(text, task.text_of)
 
 

@@ -73,7 +73,7 @@ _NUMBERS = (
 def _plan(task: Task) -> dict[str, Any]:
     from mlops_dagster.aml.bindings import fill, render
 
-    body = task.leaf.body
+    body = task.step.body
     data = task.inputs.get(body["input"])
     if not isinstance(data, Data):
         raise InvalidRequest(f"The input {body['input']!r} of a parallel step is no data.")
@@ -91,7 +91,7 @@ def _plan(task: Task) -> dict[str, Any]:
         "arguments": shlex.split(render(body["arguments"], task.text_of)),
         "input": {"path": str(task.paths[body["input"]]), "type": data.type},
         "partition_keys": body["partition_keys"],
-        "instance_count": task.leaf.nodes,
+        "instance_count": task.step.nodes,
         "logs": str(task.working / "logs"),
         "state": str(task.progress),
         "output_folder": next((str(path) for path in task.outputs.values() if path.is_dir()), None),

@@ -83,10 +83,10 @@ def command_line(task: Task) -> list[str]:
     """The launcher's arguments; each value of the job's is one of them, or a part of one."""
     from mlops_dagster.aml.bindings import fill, render
 
-    body = task.leaf.body
+    body = task.step.body
     conf = {name: fill(text, task.text_of) for name, text in body["conf"].items()}
     jars: list[str] = body["jars"]
-    arguments = ["--master", "local[*]", "--name", task.leaf.job]
+    arguments = ["--master", "local[*]", "--name", task.step.job]
     for name, value in {**_OURS, **conf}.items():
         arguments += ["--conf", f"{name}={value}"]
     if "class_name" in body["entry"]:

@@ -72,7 +72,7 @@ def environment_of(step: Step) -> Environment | None:
     return found
 
 
-def shown_inputs(inputs: Mapping[str, Input | None]) -> str:
+def inputs_json(inputs: Mapping[str, Input | None]) -> str:
     """Inputs as JSON for a record: literals, addresses, and outputs of other jobs."""
     found: dict[str, Scalar] = {}
     for name, value in inputs.items():

@@ -1,4 +1,4 @@
-"""A leaf of a plan while it is carried out: its folder, its inputs as paths, its variables."""
+"""A planned step while it runs: its folder, its inputs as paths, its environment variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Value, literal_text
+from mlops_dagster.workspace.local.ground.plan import Data, PlannedStep, Value, literal_text
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.software.interpreter import Interpreter, at_hand
 
@@ -22,10 +22,10 @@ _NOT_PASSED_ON_NAMES = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONSAFEPATH", "
 
 @dataclass(frozen=True)
 class Task:
-    """A leaf under way.
+    """A planned step while it runs.
 
     Attributes:
-        inputs: concrete by now; an optional one that is not given is absent.
+        inputs: without the optional ones that are not given.
         paths: where the data inputs can be read, by name.
         outputs: where each output is to be written, by name.
         working: the current directory of its processes, which holds the code.
@@ -35,7 +35,7 @@ class Task:
     """
 
     home: Path
-    leaf: Leaf
+    step: PlannedStep
     inputs: Mapping[str, Value | Data]
     paths: Mapping[str, Path]
     outputs: Mapping[str, Path]
@@ -47,11 +47,11 @@ class Task:
     @property
     def logs(self) -> Path:
         """The job's own folder of logs."""
-        return self.home / "jobs" / self.leaf.job / "logs"
+        return self.home / "jobs" / self.step.job / "logs"
 
     def note(self, text: str) -> None:
         """Say something in the job's log."""
-        logs.note(self.home, self.leaf.job, text)
+        logs.note(self.home, self.step.job, text)
 
     def text_of(self, binding: Binding) -> str | None:
         """What a binding stands for: a path, a literal; None for an input that is not given."""
@@ -63,11 +63,11 @@ class Task:
             return str(self.paths[name]) if value is not None else None
         if binding.root == "outputs":
             return str(self.outputs[name]) if name in self.outputs else None
-        return self.leaf.job if binding.root == "name" else binding.text
+        return self.step.job if binding.root == "name" else binding.text
 
 
 def environment(
-    leaf: Leaf,
+    step: PlannedStep,
     *,
     root: str,
     experiment: str,
@@ -102,7 +102,7 @@ def environment(
         **interpreter.within(passed_on),
         "PYTHONUNBUFFERED": "1",
         "MLOPS_HOME": str(home),
-        "AZUREML_RUN_ID": leaf.job,
+        "AZUREML_RUN_ID": step.job,
         "AZUREML_ROOT_RUN_ID": root,
         "AZUREML_EXPERIMENT_NAME": experiment,
         "AZUREML_EXPERIMENT_ID": experiment,
@@ -110,10 +110,10 @@ def environment(
         "AZUREML_ARM_RESOURCEGROUP": "local",
         "AZUREML_ARM_WORKSPACE_NAME": "local",
         "AZUREML_ARM_PROJECT_NAME": experiment,
-        "AZUREML_NODE_COUNT": str(leaf.nodes),
+        "AZUREML_NODE_COUNT": str(step.nodes),
         "AZUREML_CR_EXECUTION_WORKING_DIR_PATH": str(working),
         **tracking,
         **given,
         **{f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in outputs.items()},
-        **leaf.environment_variables,
+        **step.environment_variables,
     }

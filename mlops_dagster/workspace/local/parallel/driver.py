@@ -1,4 +1,4 @@
-"""The driver of a parallel step: one loop that feeds the workers, hears them and watches the clocks.
+"""The driver of a parallel step: one loop that assigns work, reads answers and watches time limits.
 
 A mini batch is *failed* when its last try raised, timed out or killed its worker, or when ``run()``
 returned fewer elements than it was given items. Only the first kinds are tried again; what was
@@ -24,7 +24,7 @@ from mlops_dagster.workspace.local.parallel.journal import Journal, Outcome
 from mlops_dagster.workspace.local.parallel.plan import Plan
 from mlops_dagster.workspace.local.parallel.process import Lifeline, Worker
 from mlops_dagster.workspace.local.parallel.reports import Reports
-from mlops_dagster.workspace.local.parallel.task_queue import Backlog, Task
+from mlops_dagster.workspace.local.parallel.task_queue import Task, TaskQueue
 from mlops_dagster.workspace.local.parallel.thresholds import (
     StepFailed,
     check_counts,
@@ -37,8 +37,8 @@ _TICK_SECONDS = 0.25
 _SHORT_RUN_SECONDS = 0.05
 _MEMORY_CHECK_SECONDS = 0.5
 # For what runs at a worker's exit: buffers to flush, background threads to finish.
-_FAREWELL_SECONDS = 5
-_INTRUDER = "something else wrote into the worker's connection"
+_EXIT_SECONDS = 5
+_FOREIGN_WRITE = "something else wrote into the worker's connection"
 
 
 def run_step(plan: Plan, out: TextIO) -> None:
@@ -73,7 +73,7 @@ class _Driver:
         self._plan = plan
         self._journal = journal
         self._reports = reports
-        self._backlog = Backlog(plan, journal, reports)
+        self._queue = TaskQueue(plan, journal, reports)
         self._workers: dict[int, Worker] = {}
         self._names = count()
         self._selector = selectors.DefaultSelector()
@@ -98,7 +98,7 @@ class _Driver:
                 self._watch()
                 self._reports.progress()
             check_percent(self._plan, self._reports)
-            self._dismiss_all()
+            self._shut_down_all()
         finally:
             for worker in list(self._workers.values()):
                 self._end(worker)
@@ -108,10 +108,10 @@ class _Driver:
     def _feed(self) -> bool:
         """Hand out work and start workers for it; False when all is done."""
         for worker in list(self._workers.values()):
-            while self._has_room(worker) and (task := self._backlog.take()):
-                self._give(worker, task)
-        self._backlog.look_ahead()
-        waiting = len(self._backlog)
+            while self._has_room(worker) and (task := self._queue.take()):
+                self._assign(worker, task)
+        self._queue.look_ahead()
+        waiting = len(self._queue)
         coming = sum(worker.phase == "starting" for worker in self._workers.values())
         free = set(range(self._plan.workers)) - self._workers.keys()
         for slot in sorted(free)[: max(waiting - coming, 0)]:
@@ -123,7 +123,7 @@ class _Driver:
             return False
         return len(worker.tasks) < (2 if self._run_seconds < _SHORT_RUN_SECONDS else 1)
 
-    def _give(self, worker: Worker, task: Task) -> None:
+    def _assign(self, worker: Worker, task: Task) -> None:
         worker.tasks.append(task)
         if len(worker.tasks) == 1:
             self._await_load(worker)
@@ -159,17 +159,17 @@ class _Driver:
             self._selector.modify(worker.connection, wanted, worker)
 
     def _listen(self) -> None:
-        for key, events in self._selector.select(self._patience()):
+        for key, events in self._selector.select(self._select_timeout()):
             worker: Worker = key.data
-            if not self._has(worker):
+            if not self._is_current(worker):
                 continue
             if events & selectors.EVENT_WRITE:
                 worker.send_more()
                 self._register(worker)
             if events & selectors.EVENT_READ:
-                self._hear(worker)
+                self._receive_from(worker)
 
-    def _patience(self) -> float:
+    def _select_timeout(self) -> float:
         now = time.monotonic()
         nearest = min((worker.deadline - now for worker in self._busy()), default=_TICK_SECONDS)
         return max(0.0, min(nearest, _TICK_SECONDS))
@@ -177,31 +177,31 @@ class _Driver:
     def _busy(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if worker.phase != "idle"]
 
-    def _hear(self, worker: Worker) -> None:
+    def _receive_from(self, worker: Worker) -> None:
         try:
             messages = worker.receive()
         except BrokenFrame:
-            self._lose(worker, _INTRUDER)
+            self._worker_lost(worker, _FOREIGN_WRITE)
             return
         if messages is None:
-            self._lose(worker, None)
+            self._worker_lost(worker, None)
             return
         for message in messages:
-            if self._has(worker):
-                self._react(worker, message)
+            if self._is_current(worker):
+                self._handle(worker, message)
 
-    def _has(self, worker: Worker) -> bool:
+    def _is_current(self, worker: Worker) -> bool:
         return self._workers.get(worker.slot) is worker
 
-    def _react(self, worker: Worker, message: dict[str, Any]) -> None:
+    def _handle(self, worker: Worker, message: dict[str, Any]) -> None:
         kind = message["type"]
         if "batch" in message and not worker.is_at(message["batch"]):
-            self._lose(worker, _INTRUDER)
+            self._worker_lost(worker, _FOREIGN_WRITE)
         elif kind == "running":
             worker.phase = "running"
             worker.deadline = time.monotonic() + self._plan.timeout
         elif kind in ("done", "failed"):
-            self._answered(worker, message)
+            self._handle_result(worker, message)
         elif kind == "ready":
             self._unfit = 0
             self._last_end = time.monotonic()
@@ -210,16 +210,16 @@ class _Driver:
             self._reports.error(
                 worker.node, worker.name, "init", message["error"], message["trace"]
             )
-            self._lose(worker, f"init() failed: {message['error']}")
+            self._worker_lost(worker, f"init() failed: {message['error']}")
         elif kind == "ended":
             if "error" in message:
                 self._reports.error(
                     worker.node, worker.name, "shutdown", message["error"], message["trace"]
                 )
             worker.phase = "leaving"
-            worker.deadline = time.monotonic() + _FAREWELL_SECONDS
+            worker.deadline = time.monotonic() + _EXIT_SECONDS
 
-    def _answered(self, worker: Worker, answer: dict[str, Any]) -> None:
+    def _handle_result(self, worker: Worker, answer: dict[str, Any]) -> None:
         task = worker.tasks.popleft()
         if worker.tasks:
             self._await_load(worker)
@@ -230,11 +230,11 @@ class _Driver:
         else:
             self._failed(worker, task, answer)
             if answer["fresh"]:
-                self._backlog.put_back(worker.tasks)
+                self._queue.put_back(worker.tasks)
                 self._end(worker)
                 return
         if worker.replace and not worker.tasks:
-            self._dismiss(worker)
+            self._shut_down(worker)
 
     def _done(self, worker: Worker, task: Task, answer: dict[str, Any]) -> None:
         spool = worker.spool.name if worker.spool is not None and answer["length"] else ""
@@ -280,7 +280,7 @@ class _Driver:
             answer.get("trace", ""),
         )
         if task.failures <= self._plan.max_retries:
-            self._backlog.put_back([task])
+            self._queue.put_back([task])
             self._last_end = time.monotonic()
         else:
             self._count(items, items)
@@ -295,7 +295,9 @@ class _Driver:
         reports.failed += bool(failed)
         check_counts(self._plan, reports)
 
-    def _lose(self, worker: Worker, reason: str | None, *, status: str = "EXCEPTION") -> None:
+    def _worker_lost(
+        self, worker: Worker, reason: str | None, *, status: str = "EXCEPTION"
+    ) -> None:
         """A worker is gone or has to go; what it was at is tried again, what waited is not held to it."""
         phase, tasks = worker.phase, list(worker.tasks)
         ending = self._end(worker)
@@ -306,14 +308,14 @@ class _Driver:
             self._reports.error(worker.node, worker.name, "shutdown", reason)
             return
         if phase == "starting":
-            self._unready(worker, reason)
+            self._init_failed(worker, reason)
             return
-        self._backlog.put_back(tasks[1:])
+        self._queue.put_back(tasks[1:])
         if tasks:
             stage = "load" if phase == "loading" else "run"
             self._failed(worker, tasks[0], {"stage": stage, "status": status, "error": reason})
 
-    def _unready(self, worker: Worker, reason: str) -> None:
+    def _init_failed(self, worker: Worker, reason: str) -> None:
         """A worker was lost before its init() was done."""
         if not reason.startswith("init()"):
             log = self._plan.logs / "user" / "stderr" / worker.node / f"{worker.name}.stderr.txt"
@@ -337,13 +339,13 @@ class _Driver:
         for worker in self._busy():
             if now >= worker.deadline:
                 # What it may have said in the meantime comes first.
-                self._hear(worker)
-                if self._has(worker) and now >= worker.deadline:
-                    self._overdue(worker)
+                self._receive_from(worker)
+                if self._is_current(worker) and now >= worker.deadline:
+                    self._timed_out(worker)
         for worker in list(self._workers.values()):
             # A forked child may hold its connection open.
-            if worker.is_dead and self._has(worker):
-                self._bury(worker)
+            if worker.is_dead and self._is_current(worker):
+                self._drain(worker)
         if now - self._memory_checked > _MEMORY_CHECK_SECONDS:
             self._memory_checked = now
             self._check_memory()
@@ -351,31 +353,31 @@ class _Driver:
         if limit is not None and now - self._last_end > limit:
             raise StepFailed(f"No mini batch ended in {limit:g} s (progress_update_timeout).")
 
-    def _bury(self, worker: Worker) -> None:
-        while self._has(worker):
+    def _drain(self, worker: Worker) -> None:
+        while self._is_current(worker):
             try:
                 messages = worker.receive()
             except BrokenFrame:
                 messages = None
             for message in messages or ():
-                if self._has(worker):
-                    self._react(worker, message)
-            if not messages and self._has(worker):
-                self._lose(worker, None)
+                if self._is_current(worker):
+                    self._handle(worker, message)
+            if not messages and self._is_current(worker):
+                self._worker_lost(worker, None)
 
-    def _overdue(self, worker: Worker) -> None:
+    def _timed_out(self, worker: Worker) -> None:
         plan = self._plan
         if worker.phase == "starting":
             limit = f"{plan.first_task_creation_timeout:g} s (first_task_creation_timeout)"
-            self._lose(worker, f"init() took more than {limit}")
+            self._worker_lost(worker, f"init() took more than {limit}")
         elif worker.phase == "loading":
             limit = f"{plan.task_overhead_timeout:g} s (task_overhead_timeout)"
-            self._lose(worker, f"loading took more than {limit}", status="TIMEOUT")
+            self._worker_lost(worker, f"loading took more than {limit}", status="TIMEOUT")
         elif worker.phase == "running":
             limit = f"{plan.timeout:g} s (retry_settings.timeout)"
-            self._lose(worker, f"run() took more than {limit}", status="TIMEOUT")
+            self._worker_lost(worker, f"run() took more than {limit}", status="TIMEOUT")
         else:
-            self._lose(worker, f"shutdown() took more than {plan.timeout:g} s")
+            self._worker_lost(worker, f"shutdown() took more than {plan.timeout:g} s")
 
     def _check_memory(self) -> None:
         for worker in list(self._workers.values()):
@@ -388,9 +390,9 @@ class _Driver:
                     "it is replaced after its mini batch."
                 )
                 if worker.phase == "idle":
-                    self._dismiss(worker)
+                    self._shut_down(worker)
 
-    def _dismiss(self, worker: Worker) -> None:
+    def _shut_down(self, worker: Worker) -> None:
         """Let a worker call its shutdown(); what it was given is done."""
         if worker.phase == "starting":
             self._end(worker)
@@ -400,10 +402,10 @@ class _Driver:
             worker.send({"type": "end"})
             self._register(worker)
 
-    def _dismiss_all(self) -> None:
+    def _shut_down_all(self) -> None:
         self._last_end = float("inf")
         for worker in list(self._workers.values()):
-            self._dismiss(worker)
+            self._shut_down(worker)
         while self._workers:
             self._listen()
             self._watch()

@@ -106,7 +106,7 @@ def read_plan(path: Path) -> Plan:
     except OSError as error:
         raise InvalidRequest(f"The plan {path} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
-        raise InvalidRequest(f"The plan {path} is wrong: {_told(error)}.") from None
+        raise InvalidRequest(f"The plan {path} is wrong: {_described(error)}.") from None
     _check_files(plan)
     return plan
 
@@ -168,7 +168,7 @@ def _predefined(arguments: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in vars(known).items() if value is not None}
 
 
-def _told(error: ValidationError) -> str:
+def _described(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, mistake['loc'])) or 'the document'}: {mistake['msg']}"
         for mistake in error.errors()

@@ -24,7 +24,7 @@ class Task:
     failures: int = 0
 
 
-class Backlog:
+class TaskQueue:
     """The mini batches of a step that no earlier run has completed, in memory that does not grow."""
 
     def __init__(self, plan: Plan, journal: Journal, reports: Reports) -> None:

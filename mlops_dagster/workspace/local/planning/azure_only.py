@@ -1,4 +1,4 @@
-"""What of a job only Azure can do: refused before anything starts, or without effect here."""
+"""What only Azure can do of a job: it is refused before anything starts, or has no effect here."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _CALLED = {
 }
 
 
-def refuse(job: Job, instead: Instead = lambda text, _: text) -> None:
+def check_supported(job: Job, instead: Instead = lambda text, _: text) -> None:
     """Raise Unsupported, with every such place in the job's files, where it needs Azure.
 
     Args:
@@ -53,7 +53,7 @@ def refuse(job: Job, instead: Instead = lambda text, _: text) -> None:
     found = [
         problem
         for location in step_locations(job)
-        for problem in (*_refused(location), *_out_of_reach(location, instead))
+        for problem in (*_unsupported(location), *_out_of_reach(location, instead))
     ]
     if found:
         raise Unsupported(
@@ -62,7 +62,7 @@ def refuse(job: Job, instead: Instead = lambda text, _: text) -> None:
         )
 
 
-def refused(job: Job | Component) -> list[Problem]:
+def unsupported_problems(job: Job | Component) -> list[Problem]:
     """Every place in the files of a job or component that cannot run here, without a workspace.
 
     A registered component may be in the workspace, so that it is none of them.
@@ -76,7 +76,7 @@ def refused(job: Job | Component) -> list[Problem]:
         problem
         for location in found
         if not isinstance(location.step.component, ComponentReference)
-        for problem in _refused(location)
+        for problem in _unsupported(location)
     ]
 
 
@@ -96,7 +96,7 @@ def notes(job: Job) -> list[str]:
     return [f"On this machine {'; '.join(parts)}."] if parts else []
 
 
-def _refused(location: StepLocation) -> Iterator[Problem]:
+def _unsupported(location: StepLocation) -> Iterator[Problem]:
     step, component = location.step, location.step.component
     match component:
         case UnsupportedComponent():
@@ -119,7 +119,7 @@ def _refused(location: StepLocation) -> Iterator[Problem]:
         case PipelineComponent():
             pass
         case _:
-            yield from _leaf(location, step)
+            yield from _unsupported_step(location, step)
 
 
 def _out_of_reach(location: StepLocation, instead: Instead) -> Iterator[Problem]:
@@ -139,7 +139,7 @@ def _out_of_reach(location: StepLocation, instead: Instead) -> Iterator[Problem]
             )
 
 
-def _leaf(location: StepLocation, step: Step) -> Iterator[Problem]:
+def _unsupported_step(location: StepLocation, step: Step) -> Iterator[Problem]:
     kind = kinds.kind_of(step)
     if not kinds.is_known(kind):
         message = f"A job of type {kind} does not run on this machine."

@@ -16,11 +16,11 @@ from mlops_dagster.aml.references import LocalPath, parse_reference
 from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
 from mlops_dagster.workspace.local.ground.plan import (
     Data,
-    Group,
     Input,
-    Leaf,
     Output,
     Plan,
+    PlannedPipeline,
+    PlannedStep,
     Produced,
     Runtime,
     Trials,
@@ -31,11 +31,11 @@ from mlops_dagster.workspace.local.kinds import table as kinds
 from mlops_dagster.workspace.local.kinds.sweep.search_space import names_given
 from mlops_dagster.workspace.local.planning import azure_only
 from mlops_dagster.workspace.local.planning.step_context import (
-    Frame,
-    bound,
-    inside,
-    lookup_in,
-    places_in,
+    StepContext,
+    binding_lookup,
+    bound_input,
+    child_context,
+    child_outputs,
     seconds,
 )
 from mlops_dagster.workspace.local.queue.queue import PIPELINES, PIPELINES_AT_ONCE
@@ -95,20 +95,20 @@ class Planner:
             Unsupported: something in it runs on Azure only.
         """
         job = expand_control_flow(job)
-        azure_only.refuse(job, terms.substitutions.address)
+        azure_only.check_supported(job, terms.substitutions.address)
         draft = _Draft(
             self._storage, self._compute, self._snapshots, self._is_taken, experiment, terms
         )
         component = job.step.component
-        frame = Frame(job=name, root=name, reuse=reuse)
+        context = StepContext(job=name, root=name, reuse=reuse)
         if isinstance(component, PipelineComponent):
-            frame = replace(frame, reuse=not component.settings.force_rerun)
-        draft.add(replace_display(job), frame, {})
+            context = replace(context, reuse=not component.settings.force_rerun)
+        draft.add(_with_header(job), context, {})
         plan = Plan(
             root=name,
             experiment=experiment,
-            leaves=tuple(draft.leaves),
-            groups=tuple(sorted(draft.groups, key=_depth)),
+            steps=tuple(draft.steps),
+            pipelines=tuple(sorted(draft.pipelines, key=_depth)),
             continue_on_failure=not isinstance(component, PipelineComponent)
             or component.settings.continue_on_step_failure,
             notes=(*draft.notes, *azure_only.notes(job)),
@@ -116,7 +116,7 @@ class Planner:
         return Planned(plan, tuple(draft.rows))
 
 
-def replace_display(job: Job) -> Step:
+def _with_header(job: Job) -> Step:
     """The job's step with the header's display name and description, which come first."""
     return job.step.model_copy(
         update={
@@ -138,8 +138,8 @@ class _Draft:
         experiment: str,
         terms: Terms,
     ) -> None:
-        self.leaves: list[Leaf] = []
-        self.groups: list[Group] = []
+        self.steps: list[PlannedStep] = []
+        self.pipelines: list[PlannedPipeline] = []
         self.rows: list[NewJob] = []
         self.notes: dict[str, None] = {}
         self._names: set[str] = set()
@@ -149,38 +149,38 @@ class _Draft:
         self._is_taken = is_taken
         self._experiment = experiment
         self._terms = terms
-        self._said: set[str] = set()
+        self._told: set[str] = set()
 
     def add(
-        self, step: Step, frame: Frame, places: Mapping[str, OutputValue]
+        self, step: Step, context: StepContext, places: Mapping[str, OutputValue]
     ) -> dict[str, Produced]:
-        """Plan a step; returns which leaf's output each of its outputs is.
+        """Plan a step; returns the planned step's output that each of its outputs is.
 
         Args:
             places: where the pipeline around wants the outputs, by name.
         """
-        self._names.add(frame.job)
-        inputs = self._inputs(step, frame)
+        self._names.add(context.job)
+        inputs = self._inputs(step, context)
         if isinstance(step.component, PipelineComponent):
-            return self._add_group(step, step.component, frame, inputs, places)
-        return self._add_leaf(step, frame, inputs, places)
+            return self._add_pipeline(step, step.component, context, inputs, places)
+        return self._add_step(step, context, inputs, places)
 
-    def _add_group(
+    def _add_pipeline(
         self,
         step: Step,
         component: PipelineComponent,
-        frame: Frame,
+        context: StepContext,
         inputs: Mapping[str, Input | None],
         places: Mapping[str, OutputValue],
     ) -> dict[str, Produced]:
         settings = component.settings
-        row = self._row(step, frame, "pipeline", inputs)
+        row = self._row(step, context, "pipeline", inputs)
         self.rows.append(_without_node(row))
         planned: dict[str, dict[str, Produced]] = {}
         members: dict[str, str] = {}
         under_way: list[str] = []
 
-        def of_sibling(key: str, output: str) -> Input | None:
+        def sibling_output(key: str, output: str) -> Input | None:
             if key not in component.jobs:
                 raise NotFound("step", key, known=tuple(component.jobs))
             if key in under_way:
@@ -194,10 +194,12 @@ class _Draft:
 
         def add(key: str) -> None:
             under_way.append(key)
-            members[key] = free_name(f"{frame.job}_{key}", self._is_spoken_for)
-            inner = inside(frame, settings, step, key, members[key], inputs, of_sibling)
+            members[key] = free_name(f"{context.job}_{key}", self._is_name_taken)
+            inner = child_context(
+                context, settings, step, key, members[key], inputs, sibling_output
+            )
             child = component.jobs[key]
-            planned[key] = self.add(child, inner, places_in(child, step, places))
+            planned[key] = self.add(child, inner, child_outputs(child, step, places))
             under_way.remove(key)
 
         for key in component.jobs:
@@ -209,27 +211,29 @@ class _Draft:
             for output, value in child.outputs.items()
             if (binding := sole_binding(value.path)) and binding.root == "parent.outputs"
         }
-        self.groups.append(
-            Group(frame.job, frame.path, frame.parent, tuple(members.values()), outputs)
+        self.pipelines.append(
+            PlannedPipeline(
+                context.job, context.path, context.parent, tuple(members.values()), outputs
+            )
         )
         return outputs
 
-    def _add_leaf(
+    def _add_step(
         self,
         step: Step,
-        frame: Frame,
+        context: StepContext,
         inputs: Mapping[str, Input | None],
         places: Mapping[str, OutputValue],
     ) -> dict[str, Produced]:
         component = step.component
         kind = kinds.kind_of(step)
-        row = self._row(step, frame, kind, inputs)
+        row = self._row(step, context, kind, inputs)
         outputs = {
-            name: self._output(frame, name, spec.type, places.get(name) or step.outputs.get(name))
+            name: self._output(context, name, spec.type, places.get(name) or step.outputs.get(name))
             for name, spec in component.outputs.items()
         }
         given = {name: value for name, value in inputs.items() if value is not None}
-        lookup = lookup_in(frame)
+        lookup = binding_lookup(context)
         variables = {
             name: fill(text, lookup)
             for name, text in (
@@ -238,40 +242,40 @@ class _Draft:
             )
         }
         limits = step.limits or getattr(component, "limits", None)
-        leaf = Leaf(
-            job=frame.job,
+        planned = PlannedStep(
+            job=context.job,
             kind=kind,
             body=kinds.module_of(kind).body(step, lambda text: fill(text, lookup)),
-            path=frame.path,
-            parent=frame.parent,
+            path=context.path,
+            parent=context.parent,
             display_name=row.display_name,
             inputs=given,
             outputs=outputs,
-            code=self._code(step, frame),
+            code=self._code(step, context),
             environment_variables=variables,
-            nodes=self._nodes(step, frame),
-            timeout=seconds(limits.timeout, lookup, frame) if limits else None,
+            nodes=self._nodes(step, context),
+            timeout=seconds(limits.timeout, lookup, context) if limits else None,
             deterministic=component.is_deterministic,
-            reuse=frame.reuse and component.is_deterministic,
-            runtime=self._runtime(step, frame),
+            reuse=context.reuse and component.is_deterministic,
+            runtime=self._runtime(step, context),
         )
-        row = self._placed(row, step, frame)
+        row = self._with_target(row, step, context)
         if step.sweep is not None:
-            leaf = _as_sweep(leaf, step.sweep.limits, row, frame)
+            planned = _as_sweep(planned, step.sweep.limits, row, context)
             row = _without_node(row)
-        code = {records.CODE: leaf.code} if leaf.code else {}
+        code = {records.CODE: planned.code} if planned.code else {}
         self.rows.append(replace(row, properties={**(row.properties or {}), **code}))
-        self.leaves.append(leaf)
-        return {name: Produced(output.type, frame.job, name) for name, output in outputs.items()}
+        self.steps.append(planned)
+        return {name: Produced(output.type, context.job, name) for name, output in outputs.items()}
 
-    def _inputs(self, step: Step, frame: Frame) -> dict[str, Input | None]:
+    def _inputs(self, step: Step, context: StepContext) -> dict[str, Input | None]:
         """What each declared input is; None for an optional one that is not given."""
         found: dict[str, Input | None] = {}
         drawn = names_given(step.sweep.search_space) if step.sweep else ()
         for name, spec in step.component.inputs.items():
             value = step.inputs.get(name)
-            where = frame.named(f"inputs.{name}")
-            resolved = self._input(value, spec, frame, where) if value is not None else None
+            where = context.field_path(f"inputs.{name}")
+            resolved = self._input(value, spec, context, where) if value is not None else None
             if resolved is None and spec.default is not None:
                 resolved = Value(spec.default)
             if resolved is None and not spec.optional and name not in drawn:
@@ -281,21 +285,23 @@ class _Draft:
             found[name] = resolved
         unknown = [name for name in step.inputs if name not in found]
         if unknown:
-            raise NotFound("input", frame.named(f"inputs.{unknown[0]}"), known=tuple(found))
+            raise NotFound("input", context.field_path(f"inputs.{unknown[0]}"), known=tuple(found))
         return found
 
-    def _input(self, value: InputValue, spec: InputSpec, frame: Frame, where: str) -> Input | None:
+    def _input(
+        self, value: InputValue, spec: InputSpec, context: StepContext, where: str
+    ) -> Input | None:
         type_ = value.type or spec.type
         given = value.value if value.path is None else value.path
         if isinstance(given, str):
             if (binding := sole_binding(given)) and binding.root.startswith("parent."):
-                source = bound(binding, frame)
+                source = bound_input(binding, context)
                 if not (isinstance(source, Value) and spec.is_data):
                     return source
                 given = str(source.value)
             else:
-                own = _own(frame) if value.path is not None else {}
-                given = fill(given, _lookup_with(own, frame))
+                own = _job_bindings(context) if value.path is not None else {}
+                given = fill(given, _lookup_with(own, context))
         if given is None:
             return None
         if value.path is None and not spec.is_data:
@@ -309,92 +315,96 @@ class _Draft:
             field=where,
             type=type_,
             instead=self._terms.substitutions.address,
-            say=self._say,
+            say=self._notify,
         )
         return Data(type_ if spec.is_data else "uri_file", found.uri, found.version)
 
-    def _output(self, frame: Frame, name: str, type_: str, value: OutputValue | None) -> Output:
+    def _output(
+        self, context: StepContext, name: str, type_: str, value: OutputValue | None
+    ) -> Output:
         value = value or OutputValue()
         type_ = value.type or type_
-        default = self._storage.default_output(frame.job, name, type_, frame.datastore)
+        default = self._storage.default_output(context.job, name, type_, context.datastore)
         if value.path is None or sole_binding(value.path) is not None:
             return Output(type_, default, False, value.name, value.version)
-        uri = fill(value.path, _lookup_with({**_own(frame), "output_name": name}, frame))
+        uri = fill(
+            value.path, _lookup_with({**_job_bindings(context), "output_name": name}, context)
+        )
         self._storage.path_of(uri)
         return Output(type_, uri, True, value.name, value.version)
 
-    def _code(self, step: Step, frame: Frame) -> str | None:
+    def _code(self, step: Step, context: StepContext) -> str | None:
         code = kinds.code_of(step)
         if code is None:
             return None
         reference = parse_reference(code)
         if not isinstance(reference, LocalPath):
             raise Unsupported(
-                f"{frame.named('code')} is {code}, which is not on this machine.",
+                f"{context.field_path('code')} is {code}, which is not on this machine.",
                 remedy="Name a folder: --set code=PATH",
             )
         beside = [Path(path) for path in getattr(step.component, "additional_includes", ())]
-        return self._snapshots.take(reference.path, beside, field=frame.named("code"))
+        return self._snapshots.take(reference.path, beside, field=context.field_path("code"))
 
-    def _runtime(self, step: Step, frame: Frame) -> Runtime:
+    def _runtime(self, step: Step, context: StepContext) -> Runtime:
         environment = kinds.environment_of(step)
         if environment is not None and environment.reference is not None:
-            reference = fill(environment.reference, lookup_in(frame))
+            reference = fill(environment.reference, binding_lookup(context))
             environment = environment.model_copy(update={"reference": reference})
         runtime, remarks = choose(
             environment,
             self._terms.substitutions,
-            isolate=self._terms.isolate or self._compute.isolates(_target(step, frame)),
-            field=frame.named("environment"),
+            isolate=self._terms.isolate or self._compute.isolates(_target(step, context)),
+            field=context.field_path("environment"),
         )
         for text in (*remarks, *runtime.notes):
-            self._say(text if text in remarks or not frame.path else f"{frame.path}: {text}")
+            self._notify(text if text in remarks or not context.path else f"{context.path}: {text}")
         return runtime
 
-    def _say(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         """Tell whoever submits the job something, once."""
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._told:
+            self._told.add(text)
             self._terms.say(text)
 
     def _row(
         self,
         step: Step,
-        frame: Frame,
+        context: StepContext,
         kind: str,
         inputs: Mapping[str, Input | None],
     ) -> NewJob:
         component = step.component
-        properties = {records.INPUTS: kinds.shown_inputs(inputs), **_texts(step.properties)}
+        properties = {records.INPUTS: kinds.inputs_json(inputs), **_texts(step.properties)}
         if component.name:
             version = f":{component.version}" if component.version else ""
             properties[records.COMPONENT] = f"{component.name}{version}"
         return NewJob(
-            name=frame.job,
+            name=context.job,
             type=kind,
-            status=JobStatus.QUEUED if frame.parent is None else JobStatus.NOT_STARTED,
+            status=JobStatus.QUEUED if context.parent is None else JobStatus.NOT_STARTED,
             experiment=self._experiment,
-            root=frame.root,
-            parent=frame.parent,
-            step=frame.path.rpartition(".")[2] or None,
+            root=context.root,
+            parent=context.parent,
+            step=context.path.rpartition(".")[2] or None,
             display_name=step.display_name
-            or (step.name if frame.parent else "")
+            or (step.name if context.parent else "")
             or component.display_name
             or component.name
-            or frame.job,
+            or context.job,
             description=step.description or component.description,
             tags=_texts(step.tags),
             properties=properties,
         )
 
-    def _placed(self, row: NewJob, step: Step, frame: Frame) -> NewJob:
-        name = _target(step, frame)
+    def _with_target(self, row: NewJob, step: Step, context: StepContext) -> NewJob:
+        name = _target(step, context)
         target = self._compute.get(name)
-        nodes = self._nodes(step, frame)
+        nodes = self._nodes(step, context)
         if nodes > target.max_instances:
             if target.source is not None:
                 raise InvalidRequest(
-                    f"{frame.named('resources.instance_count')} is {nodes}, but the compute target"
+                    f"{context.field_path('resources.instance_count')} is {nodes}, but the compute target"
                     f" {name!r} has at most {target.max_instances} (in {target.source}).",
                     remedy="Ask for fewer, or raise its max_instances.",
                 )
@@ -409,31 +419,31 @@ class _Draft:
             max_nodes=target.max_instances,
         )
 
-    def _is_spoken_for(self, name: str) -> bool:
+    def _is_name_taken(self, name: str) -> bool:
         return name in self._names or self._is_taken(name)
 
-    def _nodes(self, step: Step, frame: Frame) -> int:
+    def _nodes(self, step: Step, context: StepContext) -> int:
         resources = step.resources or getattr(step.component, "resources", None)
-        count = fill(str(resources.instance_count), lookup_in(frame)) if resources else "1"
+        count = fill(str(resources.instance_count), binding_lookup(context)) if resources else "1"
         if not count.isdecimal() or int(count) < 1:
-            where = frame.named("resources.instance_count")
+            where = context.field_path("resources.instance_count")
             raise InvalidRequest(f"{where} is {count!r}; a number of nodes is expected.")
         return int(count)
 
 
-def _target(step: Step, frame: Frame) -> str:
+def _target(step: Step, context: StepContext) -> str:
     """The name of the compute target that a step asks for."""
-    asked = step.compute or frame.compute or "serverless"
-    return fill(asked, lookup_in(frame)).removeprefix("azureml:").rpartition("/")[2]
+    asked = step.compute or context.compute or "serverless"
+    return fill(asked, binding_lookup(context)).removeprefix("azureml:").rpartition("/")[2]
 
 
-def _own(frame: Frame) -> dict[str, str]:
+def _job_bindings(context: StepContext) -> dict[str, str]:
     """What the bindings in a path stand for that a job is known by."""
-    return {"name": frame.job, "default_datastore": frame.datastore or DEFAULT_DATASTORE}
+    return {"name": context.job, "default_datastore": context.datastore or DEFAULT_DATASTORE}
 
 
-def _lookup_with(own: Mapping[str, str], frame: Frame) -> Callable[[Binding], str | None]:
-    outer = lookup_in(frame)
+def _lookup_with(own: Mapping[str, str], context: StepContext) -> Callable[[Binding], str | None]:
+    outer = binding_lookup(context)
     return lambda binding: own.get(binding.root) or outer(binding)
 
 
@@ -444,21 +454,23 @@ def _without_node(row: NewJob) -> NewJob:
     return replace(row, compute_key=PIPELINES, nodes=1, max_nodes=PIPELINES_AT_ONCE)
 
 
-def _as_sweep(trial: Leaf, limits: SweepLimits, row: NewJob, frame: Frame) -> Leaf:
+def _as_sweep(
+    trial: PlannedStep, limits: SweepLimits, row: NewJob, context: StepContext
+) -> PlannedStep:
     """The sweep around what was planned as its trial."""
     trials = Trials(
         compute=row.compute,
         compute_key=row.compute_key,
         nodes=row.nodes,
         max_nodes=row.max_nodes,
-        datastore=frame.datastore,
+        datastore=context.datastore,
         timeout=limits.trial_timeout or trial.timeout,
     )
     return replace(trial, timeout=limits.timeout, trials=trials)
 
 
-def _depth(group: Group) -> int:
-    return len(group.path.split(".")) if group.path else 0
+def _depth(pipeline: PlannedPipeline) -> int:
+    return len(pipeline.path.split(".")) if pipeline.path else 0
 
 
 def _texts(given: Mapping[str, str | None]) -> dict[str, str]:

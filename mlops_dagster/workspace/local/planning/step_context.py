@@ -1,4 +1,4 @@
-"""Where a step stands while a plan is made, and what the bindings in its fields are there."""
+"""The surroundings of a step while it is planned, and what the bindings in its fields mean there."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mlops_dagster.workspace.local.ground.plan import Input, Value, literal_text
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Where a step stands: its name and what the pipelines around it say."""
+class StepContext:
+    """The name of a step, and what the pipelines around it say."""
 
     job: str
     root: str
@@ -27,38 +27,40 @@ class Frame:
     inputs: Mapping[str, Input | None] = field(default_factory=dict)
     sibling: Callable[[str, str], Input | None] = lambda _step, _output: None
 
-    def named(self, field_name: str) -> str:
+    def field_path(self, field_name: str) -> str:
         """A field of the step, for a message."""
         return f"jobs.{self.path.replace('.', '.jobs.')}.{field_name}" if self.path else field_name
 
 
-def inside(
-    frame: Frame,
+def child_context(
+    context: StepContext,
     settings: PipelineSettings,
     step: Step,
     key: str,
     job: str,
     inputs: Mapping[str, Input | None],
     sibling: Callable[[str, str], Input | None],
-) -> Frame:
-    """The frame of a step inside the pipeline of ``frame``."""
-    lookup = lookup_in(frame)
+) -> StepContext:
+    """The context of a step inside the pipeline of ``context``."""
+    lookup = binding_lookup(context)
     compute = step.compute or settings.default_compute
     datastore = settings.default_datastore
     return replace(
-        frame,
+        context,
         job=job,
-        path=f"{frame.path}.{key}" if frame.path else key,
-        parent=frame.job,
-        reuse=frame.reuse and not settings.force_rerun,
-        compute=fill(compute, lookup) if compute else frame.compute,
-        datastore=_datastore_name(datastore) if datastore else frame.datastore,
+        path=f"{context.path}.{key}" if context.path else key,
+        parent=context.job,
+        reuse=context.reuse and not settings.force_rerun,
+        compute=fill(compute, lookup) if compute else context.compute,
+        datastore=_datastore_name(datastore) if datastore else context.datastore,
         inputs=inputs,
         sibling=sibling,
     )
 
 
-def places_in(child: Step, step: Step, places: Mapping[str, OutputValue]) -> dict[str, OutputValue]:
+def child_outputs(
+    child: Step, step: Step, places: Mapping[str, OutputValue]
+) -> dict[str, OutputValue]:
     """Where a pipeline's own outputs are to go, by the names that the child's outputs have."""
     found = {}
     for output, value in child.outputs.items():
@@ -71,26 +73,26 @@ def places_in(child: Step, step: Step, places: Mapping[str, OutputValue]) -> dic
     return found
 
 
-def bound(binding: Binding, frame: Frame) -> Input | None:
+def bound_input(binding: Binding, context: StepContext) -> Input | None:
     """What an input that is nothing but a binding is; None for one that is not given.
 
     Raises NotFound for an input, step or output that the pipeline does not have.
     """
     if binding.root == "parent.inputs":
-        if binding.names[0] not in frame.inputs:
-            raise NotFound("input of the pipeline", binding.names[0], known=tuple(frame.inputs))
-        return frame.inputs[binding.names[0]]
+        if binding.names[0] not in context.inputs:
+            raise NotFound("input of the pipeline", binding.names[0], known=tuple(context.inputs))
+        return context.inputs[binding.names[0]]
     if binding.root == "parent.jobs" and len(binding.names) == 2:
-        return frame.sibling(*binding.names)
-    raise InvalidRequest(f"{binding.text} cannot stand at {frame.path}.")
+        return context.sibling(*binding.names)
+    raise InvalidRequest(f"{binding.text} cannot stand at {context.path}.")
 
 
-def lookup_in(frame: Frame) -> Callable[[Binding], str | None]:
+def binding_lookup(context: StepContext) -> Callable[[Binding], str | None]:
     """What a binding inside other text stands for: literals of the pipeline around."""
 
     def lookup(binding: Binding) -> str | None:
         if binding.root == "parent.inputs":
-            source = bound(binding, frame)
+            source = bound_input(binding, context)
             if isinstance(source, Value):
                 return literal_text(source.value)
             if source is None:
@@ -102,7 +104,7 @@ def lookup_in(frame: Frame) -> Callable[[Binding], str | None]:
 
 
 def seconds(
-    timeout: int | str | None, lookup: Callable[[Binding], str | None], frame: Frame
+    timeout: int | str | None, lookup: Callable[[Binding], str | None], context: StepContext
 ) -> float | None:
     """A time limit, with the bindings in it filled in; raises InvalidRequest for no number."""
     if timeout is None:
@@ -110,9 +112,7 @@ def seconds(
     try:
         return float(fill(str(timeout), lookup))
     except ValueError:
-        message = (
-            f"{frame.named('limits.timeout')} is {timeout!r}; a number of seconds is expected."
-        )
+        message = f"{context.field_path('limits.timeout')} is {timeout!r}; a number of seconds is expected."
         raise InvalidRequest(message) from None
 
 

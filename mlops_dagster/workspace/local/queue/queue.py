@@ -61,9 +61,9 @@ def advance(state: State) -> None:
             )
         ]
         waiting = _next(connection) is not None
-    lost = [root for root in roots if not is_held(state.home, root)]
+    lost = [root for root in roots if not has_runner(state.home, root)]
     for root in lost:
-        _bury(state, root)
+        _end_lost_job(state, root)
     if waiting or lost:
         dispatch(state)
 
@@ -96,11 +96,11 @@ def grant(connection: sqlite3.Connection, home: Path) -> list[Start]:
         name = row["name"]
         lock = None
         if row["root"] == name:
-            lock = _take(home, name)
+            lock = _acquire_lock(home, name)
             if lock is None:  # its last runner has not quite gone
                 held_back.add(name)
                 continue
-        records.moved(connection, name, JobStatus.PREPARING, only_from=[JobStatus.QUEUED])
+        records.update_status(connection, name, JobStatus.PREPARING, only_from=[JobStatus.QUEUED])
         connection.execute("UPDATE jobs SET starts = starts + 1 WHERE name = ?", (name,))
         if lock is not None:
             plan = connection.execute(
@@ -124,7 +124,7 @@ def start(state: State, starts: list[Start]) -> None:
             os.close(item.lock)
 
 
-def is_held(home: Path, root: str) -> bool:
+def has_runner(home: Path, root: str) -> bool:
     """Whether a runner is alive for a submitted job."""
     try:
         descriptor = os.open(_lock_file(home, root), os.O_RDWR | os.O_CLOEXEC)
@@ -139,7 +139,7 @@ def is_held(home: Path, root: str) -> bool:
     return False
 
 
-def _take(home: Path, name: str) -> int | None:
+def _acquire_lock(home: Path, name: str) -> int | None:
     file = _lock_file(home, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -207,12 +207,12 @@ def _next(connection: sqlite3.Connection, held_back: Collection[str] = ()) -> sq
     return None
 
 
-def _bury(state: State, root: str) -> None:
+def _end_lost_job(state: State, root: str) -> None:
     """End what is left of a job whose runner is gone, and say so.
 
     One whose runner never began is queued again, a few times.
     """
-    lock = _take(state.home, root)
+    lock = _acquire_lock(state.home, root)
     if lock is None:  # somebody else is at it
         return
     try:
@@ -223,15 +223,15 @@ def _bury(state: State, root: str) -> None:
             leads = row["pid"] is not None and is_alive(row["pid"], row["pid_created"])
             leaders = [row["pid"]] if leads else []
             ProcessTree(leaders, mark=mark(state.home, row["name"])).end(grace=0)
-            _clear_up(state, row["name"])
+            _clean_up(state, row["name"])
         with state.write() as connection:
             for row in active:
-                _end_lost(connection, state.home, row)
+                _end_lost_row(connection, state.home, row)
     finally:
         os.close(lock)
 
 
-def _clear_up(state: State, job: str) -> None:
+def _clean_up(state: State, job: str) -> None:
     from mlops_dagster.workspace.local.storage import artifacts
     from mlops_dagster.workspace.local.storage.storage import Storage
     from mlops_dagster.workspace.local.tracking import end_runs
@@ -244,14 +244,14 @@ def _clear_up(state: State, job: str) -> None:
     artifacts.clear(state.home, storage, job)
 
 
-def _end_lost(connection: sqlite3.Connection, home: Path, row: sqlite3.Row) -> None:
+def _end_lost_row(connection: sqlite3.Connection, home: Path, row: sqlite3.Row) -> None:
     name = row["name"]
     never_began = name == row["root"] and row["pid"] is None
     if never_began and row["cancel"]:
         records.end(connection, name, JobStatus.CANCELED, error="It was canceled.")
         return
     if never_began and row["starts"] < _STARTS:
-        records.moved(connection, name, JobStatus.QUEUED, only_from=ACTIVE)
+        records.update_status(connection, name, JobStatus.QUEUED, only_from=ACTIVE)
         return
     said = tail(job_folder(home, name) / "runner.log", 1) if never_began else ""
     error = f"Its runner could not start: {said}" if said else _LOST

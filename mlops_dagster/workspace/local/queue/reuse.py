@@ -14,54 +14,55 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Value
+from mlops_dagster.workspace.local.ground.plan import Data, PlannedStep, Value
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
-Done = tuple[str, Sequence[OutputRecord]]
+CompletedJob = tuple[str, Sequence[OutputRecord]]
 """A completed job and its outputs."""
 
 
-def fingerprint(leaf: Leaf, inputs: Mapping[str, Value | Data], storage: Storage) -> str:
-    """Digest of all that a leaf's outputs depend on."""
+def fingerprint(step: PlannedStep, inputs: Mapping[str, Value | Data], storage: Storage) -> str:
+    """Digest of all that a step's outputs depend on."""
     whole = {
-        "kind": leaf.kind,
-        "body": leaf.body,
-        "code": leaf.code,
-        "runtime": {**asdict(leaf.runtime), "notes": ()},
-        "environment_variables": leaf.environment_variables,
+        "kind": step.kind,
+        "body": step.body,
+        "code": step.code,
+        "runtime": {**asdict(step.runtime), "notes": ()},
+        "environment_variables": step.environment_variables,
         "inputs": {name: _identity(value, storage) for name, value in inputs.items()},
         "outputs": {
             name: [output.type, output.uri if output.chosen else "", output.name, output.version]
-            for name, output in leaf.outputs.items()
+            for name, output in step.outputs.items()
         },
     }
     text = json.dumps(whole, sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def find(connection: sqlite3.Connection, found: str, storage: Storage) -> Done | None:
+def find_completed(
+    connection: sqlite3.Connection, found: str, storage: Storage
+) -> CompletedJob | None:
     """The newest completed job of a fingerprint whose outputs are all there, and these."""
     rows = connection.execute(
         "SELECT name FROM jobs WHERE fingerprint = ? AND status = ? AND reused_from IS NULL"
         " ORDER BY sequence DESC LIMIT 20",
         (found, JobStatus.COMPLETED),
     ).fetchall()
-    return next((done for row in rows if (done := of(connection, row["name"], storage))), None)
+    return next(
+        (done for row in rows if (done := completed_job(connection, row["name"], storage))), None
+    )
 
 
-def of(connection: sqlite3.Connection, job: str, storage: Storage) -> Done | None:
+def completed_job(
+    connection: sqlite3.Connection, job: str, storage: Storage
+) -> CompletedJob | None:
     """A completed job with its outputs, where they are all there."""
     outputs = [
         OutputRecord(item["name"], item["type"], item["uri"], item["asset"])
         for item in connection.execute("SELECT * FROM job_outputs WHERE job = ?", (job,))
     ]
     return (job, outputs) if all(_is_there(output, storage) for output in outputs) else None
-
-
-def remember(connection: sqlite3.Connection, job: str, found: str) -> None:
-    """Keep a job's fingerprint, by which later ones find it."""
-    connection.execute("UPDATE jobs SET fingerprint = ? WHERE name = ?", (found, job))
 
 
 def _identity(value: Value | Data, storage: Storage) -> list[object]:
@@ -77,11 +78,11 @@ def _is_there(output: OutputRecord, storage: Storage) -> bool:
         return False
 
 
-def said(job: str) -> str:
+def reuse_note(job: str) -> str:
     """The line for the log of a job that another one stands in for."""
     return f"Not run: {job} was the same, with the same inputs, and its outputs are taken over."
 
 
-def said_of_resumed(job: str) -> str:
+def resume_note(job: str) -> str:
     """The line for the log of a step that completed in the pipeline that its own resumes."""
     return f"Not run: {job} completed in the pipeline that this one resumes; its outputs are taken over."

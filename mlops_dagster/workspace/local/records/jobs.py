@@ -207,15 +207,15 @@ def add_properties(
     )
 
 
-def move(
+def change_status(
     state: State, name: str, to: JobStatus, *, only_from: Iterable[JobStatus], **columns: Any
 ) -> bool:
     """Change a job's status, and further columns, if it is still in one of ``only_from``."""
     with state.write() as connection:
-        return moved(connection, name, to, only_from=only_from, **columns)
+        return update_status(connection, name, to, only_from=only_from, **columns)
 
 
-def moved(
+def update_status(
     connection: sqlite3.Connection,
     name: str,
     to: JobStatus,
@@ -223,7 +223,7 @@ def moved(
     only_from: Iterable[JobStatus],
     **columns: Any,
 ) -> bool:
-    """As ``move``, within a transaction of the caller's."""
+    """As ``change_status``, within a transaction of the caller's."""
     states = list(only_from)
     settings = "".join(f", {column} = ?" for column in columns)
     changed = connection.execute(
@@ -247,7 +247,7 @@ def end(
 
     What still waits in a submitted job that has ended is canceled with it.
     """
-    ended = moved(
+    ended = update_status(
         connection,
         name,
         status,

@@ -1,1 +1,1 @@
-"""Carrying out a plan: the runner, its crew, and the kinds of work that it knows."""
+"""Running a plan: the runner's process, the executor of its steps, pipelines and sweeps."""

@@ -1,4 +1,4 @@
-"""What a runner works with: the home's state, its storage, its snapshots, and the plan."""
+"""What a run works with: the plan, and the state, storage and snapshots of the home."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mlops_dagster.workspace.local.storage.snapshots import Snapshots
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
-Ended = SimpleQueue[str]
-"""Takes the name of each job that has ended."""
+EndedJobs = SimpleQueue[str]
+"""A queue that takes the name of each job that has ended."""
 
 
 @dataclass
-class Site:
-    """The workplace of one runner.
+class RunContext:
+    """What the run of one submitted job works with.
 
     Attributes:
         interrupted: whether the runner itself was told to end.
@@ -51,7 +51,7 @@ class Site:
         reused_from: str | None = None,
         outputs: Sequence[OutputRecord] = (),
     ) -> None:
-        """Bring a job into a terminal state and hand its nodes on."""
+        """Bring a job into a terminal state and give its nodes to those that wait."""
         with self.state.write() as connection:
             records.end(
                 connection, job, status, error=error, reused_from=reused_from, outputs=outputs

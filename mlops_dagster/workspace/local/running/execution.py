@@ -1,4 +1,4 @@
-"""Carrying out one leaf of a plan: prepare, run, publish, record; in this order.
+"""Running one planned step: prepare, run, publish, record; in this order.
 
 Outputs are staged, moved into place when the command has succeeded, then recorded, then the job
 is Completed: whatever dies in between, an output is there whole or not at all.
@@ -22,14 +22,14 @@ from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
 from mlops_dagster.system import processes as process
 from mlops_dagster.system.process_tree import identity
 from mlops_dagster.system.processes import Cancellation, Ending
-from mlops_dagster.workspace.local.ground.plan import Data, Leaf, Output, Value
+from mlops_dagster.workspace.local.ground.plan import Data, Output, PlannedStep, Value
 from mlops_dagster.workspace.local.kinds import table as kinds
 from mlops_dagster.workspace.local.kinds.task import Task, environment
 from mlops_dagster.workspace.local.queue import queue, reuse
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.running import interpreters
-from mlops_dagster.workspace.local.running.context import Site
+from mlops_dagster.workspace.local.running.context import RunContext
 from mlops_dagster.workspace.local.storage import artifacts, progress
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
@@ -41,41 +41,41 @@ class _Refused(Exception):
     """The job cannot complete, for a reason that its record is to give."""
 
 
-def execute(site: Site, leaf: Leaf, cancellation: Cancellation) -> None:
-    """Run a leaf that has its nodes, to a terminal state; raises nothing."""
-    carry_out(site, leaf, lambda: _attempt(site, leaf, cancellation))
+def execute(context: RunContext, step: PlannedStep, cancellation: Cancellation) -> None:
+    """Run a step that has its nodes, to a terminal state; raises nothing."""
+    run_to_end(context, step, lambda: _attempt(context, step, cancellation))
 
 
-def carry_out(site: Site, leaf: Leaf, attempt: Callable[[], Outcome]) -> None:
-    """Bring a leaf into the terminal state that an attempt at it has; raises nothing."""
+def run_to_end(context: RunContext, step: PlannedStep, attempt: Callable[[], Outcome]) -> None:
+    """Bring a step into the terminal state that an attempt at it has; raises nothing."""
     status, error, outputs = JobStatus.FAILED, None, list[OutputRecord]()
     try:
         status, error, outputs = attempt()
     except (MlopsError, _Refused) as problem:
-        error = _say(site, leaf, str(problem))
+        error = _log_failure(context, step, str(problem))
     except OSError as problem:
         where = problem.filename or "The state folder"
-        error = _say(site, leaf, f"{where}: {problem.strerror or problem}.")
+        error = _log_failure(context, step, f"{where}: {problem.strerror or problem}.")
     except Exception as problem:  # noqa: BLE001 - a job always ends, and its record says why
         traceback.print_exc()
         what = f"{type(problem).__name__}: {problem}"
-        error = _say(site, leaf, f"The workspace failed to run it: {what}")
+        error = _log_failure(context, step, f"The workspace failed to run it: {what}")
     try:
-        end_tracked(site, leaf.job, status)
-        site.end(leaf.job, status, error=error, outputs=outputs)
+        end_tracked(context, step.job, status)
+        context.end(step.job, status, error=error, outputs=outputs)
     except MlopsError:
         traceback.print_exc()  # whoever looks next finds that its runner is gone, and says so
-    artifacts.clear(site.home, site.storage, leaf.job)
+    artifacts.clear(context.home, context.storage, step.job)
 
 
-def concrete(site: Site, leaf: Leaf) -> dict[str, Value | Data]:
-    """The inputs of a leaf whose upstreams have completed.
+def resolved_inputs(context: RunContext, step: PlannedStep) -> dict[str, Value | Data]:
+    """The inputs of a step whose upstreams have completed.
 
     An optional input whose upstream has not is absent.
     """
     found: dict[str, Value | Data] = {}
-    with site.state.read() as connection:
-        for name, item in leaf.inputs.items():
+    with context.state.read() as connection:
+        for name, item in step.inputs.items():
             if isinstance(item, Value | Data):
                 found[name] = item
             elif (output := records.output(connection, item.job, item.output)) is not None:
@@ -83,96 +83,98 @@ def concrete(site: Site, leaf: Leaf) -> dict[str, Value | Data]:
     return found
 
 
-def end_tracked(site: Site, job: str, status: JobStatus) -> None:
+def end_tracked(context: RunContext, job: str, status: JobStatus) -> None:
     """Bring what a job logged to MLflow to the end that the job has."""
     from mlops_dagster.workspace.local.tracking import end_runs
 
     try:
-        end_runs(site.home, job, status)
+        end_runs(context.home, job, status)
     except WorkspaceUnavailable as problem:
-        _note(site, job, f"Its runs stay open in MLflow: {problem.message}")
+        _log(context, job, f"Its runs stay open in MLflow: {problem.message}")
 
 
-def _attempt(site: Site, leaf: Leaf, cancellation: Cancellation) -> Outcome:
-    inputs = concrete(site, leaf)
-    task = _prepare(site, leaf, inputs)
-    found = reuse.fingerprint(leaf, inputs, site.storage) if leaf.deterministic else None
+def _attempt(context: RunContext, step: PlannedStep, cancellation: Cancellation) -> Outcome:
+    inputs = resolved_inputs(context, step)
+    task = _prepare(context, step, inputs)
+    found = reuse.fingerprint(step, inputs, context.storage) if step.deterministic else None
     try:
-        interpreter = interpreters.prepare(site.home, leaf, task.working, cancellation)
-        ending = _run(site, replace(task, interpreter=interpreter), cancellation, found)
+        interpreter = interpreters.prepare(context.home, step, task.working, cancellation)
+        ending = _run(context, replace(task, interpreter=interpreter), cancellation, found)
     except interpreters.Canceled:
         ending = Ending("canceled")
-    artifacts.keep(site.home, site.storage, leaf.job)
+    artifacts.keep(context.home, context.storage, step.job)
     if ending.how == "canceled":
-        if site.interrupted:
+        if context.interrupted:
             return JobStatus.FAILED, "Its runner was told to end (SIGTERM).", []
         return JobStatus.CANCELED, cancellation.reason, []
     if ending.how == "timed out":
-        return JobStatus.FAILED, f"It ran longer than its limit of {leaf.timeout:g} s.", []
+        return JobStatus.FAILED, f"It ran longer than its limit of {step.timeout:g} s.", []
     if ending.status:
-        return JobStatus.FAILED, _exited(site, leaf, ending), []
-    return JobStatus.COMPLETED, None, _publish(site, task)
+        return JobStatus.FAILED, _exit_reason(context, step, ending), []
+    return JobStatus.COMPLETED, None, _publish(context, task)
 
 
-def _prepare(site: Site, leaf: Leaf, inputs: Mapping[str, Value | Data]) -> Task:
-    working = artifacts.working_folder(site.home, leaf.job)
+def _prepare(context: RunContext, step: PlannedStep, inputs: Mapping[str, Value | Data]) -> Task:
+    working = artifacts.working_folder(context.home, step.job)
     if working.exists():  # of a runner that was killed before it began
         shutil.rmtree(working)
     working.mkdir(parents=True)
-    os.close(logs.open_log(site.home, leaf.job))
-    for text in leaf.runtime.notes:
-        logs.note(site.home, leaf.job, text)
-    if leaf.code is not None:
-        site.snapshots.unpack(leaf.code, working)
+    os.close(logs.open_log(context.home, step.job))
+    for text in step.runtime.notes:
+        logs.note(context.home, step.job, text)
+    if step.code is not None:
+        context.snapshots.unpack(step.code, working)
     for name in ("outputs", "logs"):
         (working / name).mkdir(exist_ok=True)
     paths = {
-        name: site.storage.resolve(value.uri, field=f"inputs.{name}").path
+        name: context.storage.resolve(value.uri, field=f"inputs.{name}").path
         for name, value in inputs.items()
         if isinstance(value, Data)
     }
-    progress_folder = _progress(site, leaf, inputs)
+    progress_folder = _progress(context, step, inputs)
     outputs = {
-        name: site.storage.stage(output.uri, output.type, leaf.job, name)
-        for name, output in leaf.outputs.items()
+        name: context.storage.stage(output.uri, output.type, step.job, name)
+        for name, output in step.outputs.items()
     }
-    return Task(site.home, leaf, inputs, paths, outputs, working, progress_folder, {})
+    return Task(context.home, step, inputs, paths, outputs, working, progress_folder, {})
 
 
-def _progress(site: Site, leaf: Leaf, inputs: Mapping[str, Value | Data]) -> Path:
+def _progress(context: RunContext, step: PlannedStep, inputs: Mapping[str, Value | Data]) -> Path:
     """The folder of a step's progress; a pipeline's parallel step goes on where it was left."""
-    if leaf.kind != "parallel" or leaf.parent is None:
-        return progress.begin(site.storage, leaf.job)
+    if step.kind != "parallel" or step.parent is None:
+        return progress.begin(context.storage, step.job)
     # The driver knows for itself which files of the input that it cuts have changed.
-    others = {name: value for name, value in inputs.items() if name != leaf.body["input"]}
-    identity = reuse.fingerprint(leaf, others, site.storage)
-    return progress.resume(site.storage, leaf.job, leaf.resumes, identity)
+    others = {name: value for name, value in inputs.items() if name != step.body["input"]}
+    identity = reuse.fingerprint(step, others, context.storage)
+    return progress.resume(context.storage, step.job, step.resumes, identity)
 
 
-def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | None) -> Ending:
+def _run(
+    context: RunContext, task: Task, cancellation: Cancellation, fingerprint: str | None
+) -> Ending:
     from mlops_dagster.workspace.local.tracking import JobTracking
 
-    leaf, plan = task.leaf, site.plan
+    step, plan = task.step, context.plan
 
     def started(pid: int) -> None:
-        with site.state.write() as connection:
+        with context.state.write() as connection:
             connection.execute(
                 "UPDATE jobs SET started_at = ?, pid = ?, pid_created = ?, fingerprint = ?,"
                 " status = CASE status WHEN 'Preparing' THEN 'Running' ELSE status END"
                 " WHERE name = ?",
-                (now, *identity(pid), fingerprint, leaf.job),
+                (now, *identity(pid), fingerprint, step.job),
             )
-            records.forget_environment(connection, leaf.job)
-            records.add_properties(connection, leaf.job, read_by(task.inputs))
+            records.forget_environment(connection, step.job)
+            records.add_properties(connection, step.job, input_properties(task.inputs))
 
-    log = logs.open_log(site.home, leaf.job)
+    log = logs.open_log(context.home, step.job)
     now = time.time()
     try:
         with JobTracking(
-            site.home, leaf.job, plan.root, leaf.parent, plan.experiment, leaf.display_name
+            context.home, step.job, plan.root, step.parent, plan.experiment, step.display_name
         ) as tracking:
             variables = environment(
-                leaf,
+                step,
                 root=plan.root,
                 experiment=plan.experiment,
                 tracking=tracking.environment,
@@ -181,43 +183,45 @@ def _run(site: Site, task: Task, cancellation: Cancellation, fingerprint: str | 
                 outputs=task.outputs,
                 working=task.working,
                 interpreter=task.interpreter,
-                home=site.home,
+                home=context.home,
             )
             ready = replace(task, environment=variables)
-            launches = kinds.module_of(leaf.kind).launches(ready)
+            launches = kinds.module_of(step.kind).launches(ready)
             if cancellation.requested:
                 return Ending("canceled")
             return process.run(
                 launches,
                 folder=task.working,
                 log=log,
-                mark=queue.mark(site.home, leaf.job),
+                mark=queue.mark(context.home, step.job),
                 cancellation=cancellation,
-                timeout=leaf.timeout,
+                timeout=step.timeout,
                 started=started,
             )
     finally:
         os.close(log)
 
 
-def read_by(inputs: Mapping[str, Value | Data]) -> dict[str, str]:
+def input_properties(inputs: Mapping[str, Value | Data]) -> dict[str, str]:
     """Properties that say what a job was given."""
     read = [value.version or value.uri for value in inputs.values() if isinstance(value, Data)]
-    return {records.INPUTS: kinds.shown_inputs(inputs), records.DATA: json.dumps(read)}
+    return {records.INPUTS: kinds.inputs_json(inputs), records.DATA: json.dumps(read)}
 
 
-def _publish(site: Site, task: Task) -> list[OutputRecord]:
-    leaf = task.leaf
-    if leaf.outputs:
-        records.move(site.state, leaf.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING])
-    for name, output in leaf.outputs.items():
+def _publish(context: RunContext, task: Task) -> list[OutputRecord]:
+    step = task.step
+    if step.outputs:
+        records.change_status(
+            context.state, step.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING]
+        )
+    for name, output in step.outputs.items():
         _check(task, name, output)
-    progress.complete(site.storage, leaf.job)
-    for name, output in leaf.outputs.items():
-        site.storage.publish(task.outputs[name], output.uri)
+    progress.complete(context.storage, step.job)
+    for name, output in step.outputs.items():
+        context.storage.publish(task.outputs[name], output.uri)
     return [
-        OutputRecord(name, output.type, output.uri, register(site, leaf, output))
-        for name, output in leaf.outputs.items()
+        OutputRecord(name, output.type, output.uri, register(context, step, output))
+        for name, output in step.outputs.items()
     ]
 
 
@@ -239,38 +243,38 @@ def _check(task: Task, name: str, output: Output) -> None:
         task.note(f"The output {name!r} is an empty folder.")
 
 
-def register(site: Site, leaf: Leaf, output: Output) -> str | None:
+def register(context: RunContext, step: PlannedStep, output: Output) -> str | None:
     """Register an output that has a name; returns its reference."""
     if output.name is None:
         return None
     if output.type in MODEL_TYPES:
         from mlops_dagster.workspace.local.storage.models import LocalModels
 
-        models = LocalModels(site.state, site.storage)
-        models.origin = lambda job: records.origin(site.state, job)
+        models = LocalModels(context.state, context.storage)
+        models.origin = lambda job: records.origin(context.state, job)
         return models.register(
-            output.name, output.uri, type=output.type, version=output.version, job=leaf.job
+            output.name, output.uri, type=output.type, version=output.version, job=step.job
         ).reference
     from mlops_dagster.workspace.local.storage.data import LocalData
 
-    data = LocalData(site.state, site.storage)
+    data = LocalData(context.state, context.storage)
     return data.register(
-        output.name, output.uri, type=output.type, version=output.version, job=leaf.job
+        output.name, output.uri, type=output.type, version=output.version, job=step.job
     ).reference
 
 
-def _exited(site: Site, leaf: Leaf, ending: Ending) -> str:
+def _exit_reason(context: RunContext, step: PlannedStep, ending: Ending) -> str:
     if ending.status < 0:
         how = f"was ended by {_signal_name(-ending.status)}"
     else:
         how = f"exited with status {ending.status}"
         if ending.status == 128 + signal.SIGKILL:
             how += " (SIGKILL; perhaps the memory ran out)"
-    if (trouble := logs.trouble(site.home, leaf.job)) is not None:
+    if (trouble := logs.trouble(context.home, step.job)) is not None:
         how += f", and its log could not be written ({trouble})"
     said = [
         line.strip()
-        for line in logs.tail(logs.log_file(site.home, leaf.job), 20).splitlines()
+        for line in logs.tail(logs.log_file(context.home, step.job), 20).splitlines()
         if line.strip() and not line.startswith(logs.NOTE.decode())
     ]
     return f"Its command {how}: {said[-1][:300]}" if said else f"Its command {how}."
@@ -283,13 +287,13 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _say(site: Site, leaf: Leaf, text: str) -> str:
+def _log_failure(context: RunContext, step: PlannedStep, text: str) -> str:
     """Put why a job failed, as one line, into its log, where that can be written."""
     line = " ".join(text.encode(errors="replace").decode().split())
-    _note(site, leaf.job, line)
+    _log(context, step.job, line)
     return line
 
 
-def _note(site: Site, job: str, line: str) -> None:
+def _log(context: RunContext, job: str, line: str) -> None:
     with suppress(OSError):
-        logs.note(site.home, job, line)
+        logs.note(context.home, job, line)

@@ -1,4 +1,4 @@
-"""The interpreter of a leaf when it is about to run: at hand, named, built, or with an overlay."""
+"""The interpreter of a step that is about to run: at hand, named, built, or with an overlay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlops_dagster.system import processes as process
 from mlops_dagster.system.processes import Cancellation
-from mlops_dagster.workspace.local.ground.plan import Leaf
+from mlops_dagster.workspace.local.ground.plan import PlannedStep
 from mlops_dagster.workspace.local.queue import queue
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.software.build import Builder, failed, isolated, uv_program
@@ -35,16 +35,18 @@ class Canceled(Exception):
     """Somebody wanted the job to end while its environment was made."""
 
 
-def prepare(home: Path, leaf: Leaf, working: Path, cancellation: Cancellation) -> Interpreter:
-    """The interpreter that a leaf's processes are to find; built where it is not there yet.
+def prepare(
+    home: Path, step: PlannedStep, working: Path, cancellation: Cancellation
+) -> Interpreter:
+    """The interpreter that a step's processes are to find; built where it is not there yet.
 
     Args:
         working: the folder that holds its code.
 
     Raises Canceled, and MlopsError where it cannot be built; uv's last words are in the job's log.
     """
-    runtime, folder = leaf.runtime, artifacts.python_folder(home, leaf.job)
-    builder = _JobBuilder(home, leaf.job, cancellation)
+    runtime, folder = step.runtime, artifacts.python_folder(home, step.job)
+    builder = _JobBuilder(home, step.job, cancellation)
     if runtime.interpreter is not None:
         found = named(Path(runtime.interpreter), folder / "bin")
     elif runtime.requirements is not None:
@@ -53,13 +55,13 @@ def prepare(home: Path, leaf: Leaf, working: Path, cancellation: Cancellation) -
         builder.end()
     else:
         found = at_hand()
-    command = _all_commands(leaf, working)
+    command = _all_commands(step, working)
     if not installs(command):
         return found
     if installs_with_conda(command):
         logs.note(
             home,
-            leaf.job,
+            step.job,
             "Its command installs packages with conda, which installs nothing here: name them in "
             "the conda file and run with --isolate, or use pip.",
         )
@@ -116,9 +118,9 @@ class _JobBuilder(Builder):
             raise Canceled
 
 
-def _all_commands(leaf: Leaf, working: Path) -> str:
-    """The leaf's command, with the shell scripts of its own code that it names."""
-    command = leaf.body.get("command")
+def _all_commands(step: PlannedStep, working: Path) -> str:
+    """The step's command, with the shell scripts of its own code that it names."""
+    command = step.body.get("command")
     if not isinstance(command, str):
         return ""
     texts = [command]

@@ -12,37 +12,37 @@ import time
 from collections.abc import Iterable
 
 from mlops_dagster.errors import WorkspaceUnavailable
-from mlops_dagster.workspace.local.ground.plan import Group, Leaf, Produced
+from mlops_dagster.workspace.local.ground.plan import PlannedPipeline, PlannedStep, Produced
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.records.jobs import status_of
-from mlops_dagster.workspace.local.running.context import Ended, Site
+from mlops_dagster.workspace.local.running.context import EndedJobs, RunContext
 from mlops_dagster.workspace.local.running.execution import end_tracked
-from mlops_dagster.workspace.local.running.executor import Crew
+from mlops_dagster.workspace.local.running.executor import StepExecutor
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 _LOG_TAIL = 20
 
 
-def run_pipeline(site: Site, crew: Crew) -> None:
-    """Run the plan's leaves in the order that their inputs ask for, to the pipeline's end."""
-    _Pipeline(site, crew).run()
+def run_pipeline(context: RunContext, executor: StepExecutor) -> None:
+    """Run the plan's steps in the order that their inputs ask for, to the pipeline's end."""
+    _Pipeline(context, executor).run()
 
 
 class _Pipeline:
-    def __init__(self, site: Site, crew: Crew) -> None:
-        self._site = site
-        self._crew = crew
-        self._leaves = {leaf.job: leaf for leaf in site.plan.leaves}
-        self._groups = {group.job: group for group in site.plan.groups}
-        self._missing = {job: set(leaf.upstreams) for job, leaf in self._leaves.items()}
-        self._followers: dict[str, list[str]] = {job: [] for job in self._leaves}
+    def __init__(self, context: RunContext, executor: StepExecutor) -> None:
+        self._context = context
+        self._executor = executor
+        self._steps = {step.job: step for step in context.plan.steps}
+        self._pipelines = {pipeline.job: pipeline for pipeline in context.plan.pipelines}
+        self._missing = {job: set(step.upstreams) for job, step in self._steps.items()}
+        self._followers: dict[str, list[str]] = {job: [] for job in self._steps}
         for job, upstreams in self._missing.items():
             for upstream in upstreams:
                 self._followers[upstream].append(job)
         self._status: dict[str, JobStatus] = {}
         self._running: set[str] = set()
-        self._ended: Ended = Ended()
+        self._ended: EndedJobs = EndedJobs()
         self._failed: list[str] = []
 
     def run(self) -> None:
@@ -51,42 +51,40 @@ class _Pipeline:
         while self._running:
             job = self._ended.get()
             self._running.discard(job)
-            self._start(self._after(job))
-        for group in reversed(self._site.plan.groups):
-            self._end_group(group)
+            self._start(self._ready_after(job))
+        for pipeline in reversed(self._context.plan.pipelines):
+            self._end_pipeline(pipeline)
 
     def _start(self, ready: Iterable[str]) -> None:
         """Start steps, or pass over them and on to those behind them."""
         pending = list(ready)
         while pending:
             job = pending.pop(0)
-            leaf = self._leaves[job]
-            reason = self._reason_not_to(leaf)
+            step = self._steps[job]
+            reason = self._skip_reason(step)
             if reason is None:
                 self._running.add(job)
-                self._open_groups(leaf)
-                self._crew.start(leaf, self._ended)
+                self._start_pipelines(step)
+                self._executor.start(step, self._ended)
             else:
-                self._site.end(job, JobStatus.CANCELED, error=reason)
-                pending += self._after(job)
+                self._context.end(job, JobStatus.CANCELED, error=reason)
+                pending += self._ready_after(job)
 
-    def _after(self, job: str) -> list[str]:
+    def _ready_after(self, job: str) -> list[str]:
         """Note how a step ended; the steps that waited for nothing else."""
-        with self._site.state.read() as connection:
+        with self._context.state.read() as connection:
             row = records.find(connection, job)
         assert row is not None  # noqa: S101 - rows of jobs are never removed
         self._status[job] = status_of(row)
         if not self._status[job].is_terminal:
-            raise WorkspaceUnavailable(
-                f"The end of step {self._leaves[job].path} was not recorded."
-            )
+            raise WorkspaceUnavailable(f"The end of step {self._steps[job].path} was not recorded.")
         if self._status[job] is JobStatus.FAILED:
             self._failed.append(job)
-            if not self._site.plan.continue_on_failure:
-                self._crew.cancel(set(self._leaves) - set(self._status))
-        for group in reversed(self._site.plan.groups):
-            if group.parent is not None:
-                self._end_group(group)
+            if not self._context.plan.continue_on_failure:
+                self._executor.cancel(set(self._steps) - set(self._status))
+        for pipeline in reversed(self._context.plan.pipelines):
+            if pipeline.parent is not None:
+                self._end_pipeline(pipeline)
         ready = []
         for follower in self._followers[job]:
             self._missing[follower].discard(job)
@@ -94,87 +92,91 @@ class _Pipeline:
                 ready.append(follower)
         return ready
 
-    def _reason_not_to(self, leaf: Leaf) -> str | None:
+    def _skip_reason(self, step: PlannedStep) -> str | None:
         """Why a step is not run."""
-        for name, item in leaf.inputs.items():
+        for name, item in step.inputs.items():
             if isinstance(item, Produced) and not item.optional:
                 status = self._status[item.job]
                 if status is not JobStatus.COMPLETED:
-                    upstream = self._leaves[item.job].path
-                    return f"It was not run: step {upstream}, which writes {name}, {_did(status)}."
-        if self._crew.is_canceled(leaf.job):
-            if self._failed and not self._site.plan.continue_on_failure:
-                return f"It was not run: step {self._leaves[self._failed[0]].path} failed."
+                    upstream = self._steps[item.job].path
+                    return f"It was not run: step {upstream}, which writes {name}, {_ending_of(status)}."
+        if self._executor.is_canceled(step.job):
+            if self._failed and not self._context.plan.continue_on_failure:
+                return f"It was not run: step {self._steps[self._failed[0]].path} failed."
             return "It was canceled."
         return None
 
-    def _open_groups(self, leaf: Leaf) -> None:
-        job = leaf.parent
-        while job is not None and job != self._site.plan.root:
-            records.move(
-                self._site.state,
+    def _start_pipelines(self, step: PlannedStep) -> None:
+        job = step.parent
+        while job is not None and job != self._context.plan.root:
+            records.change_status(
+                self._context.state,
                 job,
                 JobStatus.RUNNING,
                 only_from=[JobStatus.NOT_STARTED],
                 started_at=time.time(),
             )
-            job = self._groups[job].parent
+            job = self._pipelines[job].parent
 
-    def _end_group(self, group: Group) -> None:
+    def _end_pipeline(self, pipeline: PlannedPipeline) -> None:
         """End a pipeline of which every member has ended."""
-        if group.job in self._status:
+        if pipeline.job in self._status:
             return
-        with self._site.state.read() as connection:
-            rows = [records.find(connection, member) for member in group.members]
+        with self._context.state.read() as connection:
+            rows = [records.find(connection, member) for member in pipeline.members]
             members = [row for row in rows if row is not None]
             if not all(status_of(row).is_terminal for row in members):
                 return
-            outputs = self._outputs(connection, group)
-        status, error = self._verdict(group, members)
-        if status is JobStatus.FAILED and group.job == self._site.plan.root:
-            self._tell(error or "")
-        self._status[group.job] = status
-        end_tracked(self._site, group.job, status)
+            outputs = self._outputs(connection, pipeline)
+        status, error = self._outcome(pipeline, members)
+        if status is JobStatus.FAILED and pipeline.job == self._context.plan.root:
+            self._log_failure(error or "")
+        self._status[pipeline.job] = status
+        end_tracked(self._context, pipeline.job, status)
         complete = status is JobStatus.COMPLETED
-        self._site.end(group.job, status, error=error, outputs=outputs if complete else ())
+        self._context.end(pipeline.job, status, error=error, outputs=outputs if complete else ())
 
-    def _verdict(self, group: Group, members: list[sqlite3.Row]) -> tuple[JobStatus, str | None]:
-        failed = [self._leaves[job] for job in self._failed if self._is_in(job, group)]
+    def _outcome(
+        self, pipeline: PlannedPipeline, members: list[sqlite3.Row]
+    ) -> tuple[JobStatus, str | None]:
+        failed = [self._steps[job] for job in self._failed if self._is_in(job, pipeline)]
         if failed:
-            with self._site.state.read() as connection:
+            with self._context.state.read() as connection:
                 row = records.find(connection, failed[0].job)
             why = row["error"] if row is not None else ""
             more = f" ({len(failed) - 1} more steps failed.)" if len(failed) > 1 else ""
             return JobStatus.FAILED, f"Step {failed[0].path} failed: {why}{more}"
         if all(status_of(row) is JobStatus.COMPLETED for row in members):
             return JobStatus.COMPLETED, None
-        if self._site.interrupted:
+        if self._context.interrupted:
             return JobStatus.FAILED, "Its runner was told to end (SIGTERM)."
         return JobStatus.CANCELED, "It was canceled."
 
-    def _is_in(self, job: str, group: Group) -> bool:
-        parent = self._leaves[job].parent
-        while parent is not None and parent != group.job:
-            parent = self._groups[parent].parent
+    def _is_in(self, job: str, pipeline: PlannedPipeline) -> bool:
+        parent = self._steps[job].parent
+        while parent is not None and parent != pipeline.job:
+            parent = self._pipelines[parent].parent
         return parent is not None
 
-    def _tell(self, error: str) -> None:
+    def _log_failure(self, error: str) -> None:
         """Put why the pipeline failed, and the end of the step's own log, into its log."""
-        home, root = self._site.home, self._site.plan.root
+        home, root = self._context.home, self._context.plan.root
         logs.note(home, root, error)
         for job in self._failed[:3]:
             if end := logs.without_notes(logs.tail(logs.log_file(home, job), _LOG_TAIL)):
-                logs.note(home, root, f"The end of the log of step {self._leaves[job].path}:")
+                logs.note(home, root, f"The end of the log of step {self._steps[job].path}:")
                 logs.append(home, root, end)
 
-    def _outputs(self, connection: sqlite3.Connection, group: Group) -> list[OutputRecord]:
+    def _outputs(
+        self, connection: sqlite3.Connection, pipeline: PlannedPipeline
+    ) -> list[OutputRecord]:
         found = []
-        for name, source in group.outputs.items():
+        for name, source in pipeline.outputs.items():
             output = records.output(connection, source.job, source.output)
             if output is not None:
                 found.append(OutputRecord(name, output.type, output.uri, output.asset))
         return found
 
 
-def _did(status: JobStatus) -> str:
+def _ending_of(status: JobStatus) -> str:
     return "failed" if status is JobStatus.FAILED else "did not run to its end"

@@ -21,8 +21,8 @@ from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.queue import queue
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.records.logs import note
-from mlops_dagster.workspace.local.running.context import Ended, Site
-from mlops_dagster.workspace.local.running.executor import Crew
+from mlops_dagster.workspace.local.running.context import EndedJobs, RunContext
+from mlops_dagster.workspace.local.running.executor import StepExecutor
 from mlops_dagster.workspace.local.running.pipeline import run_pipeline
 from mlops_dagster.workspace.ports import JobStatus
 
@@ -35,54 +35,54 @@ def main() -> None:
     with state.read() as connection:
         row = connection.execute("SELECT plan FROM job_plans WHERE job = ?", (name,)).fetchone()
     plan = decode(row["plan"])
-    site = Site(state, plan)
-    crew = Crew(site)
+    context = RunContext(state, plan)
+    executor = StepExecutor(context)
     for number in (signal.SIGINT, signal.SIGQUIT):
         # The shell that started this process in the background had them ignored.
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=crew.interrupt).start())
-    work = threading.Thread(target=_work, args=(site, crew, plan), name="work")
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=executor.interrupt).start())
+    work = threading.Thread(target=_work, args=(context, executor, plan), name="work")
     work.start()
-    crew.serve(work)
+    executor.serve(work)
     queue.dispatch(state)
 
 
-def _work(site: Site, crew: Crew, plan: Plan) -> None:
+def _work(context: RunContext, executor: StepExecutor, plan: Plan) -> None:
     try:
         for text in plan.notes:
-            note(site.home, plan.root, text)
-        if plan.groups:
-            _begin_pipeline(site, plan.root)
-            run_pipeline(site, crew)
+            note(context.home, plan.root, text)
+        if plan.pipelines:
+            _begin_pipeline(context, plan.root)
+            run_pipeline(context, executor)
         else:
-            ended = Ended()
-            crew.begin(plan.leaves[0], ended)
+            ended = EndedJobs()
+            executor.begin(plan.steps[0], ended)
             ended.get()
     except Exception as error:  # noqa: BLE001 - a job always ends, and its record says why
         traceback.print_exc()
-        _abandon(site, crew, error)
+        _abandon(context, executor, error)
     finally:
-        crew.wake()
+        executor.wake()
 
 
-def _abandon(site: Site, crew: Crew, error: Exception) -> None:
+def _abandon(context: RunContext, executor: StepExecutor, error: Exception) -> None:
     """End a pipeline whose own bookkeeping failed, after all of its steps."""
     reason = "Its pipeline failed."
-    crew.cancel_all(reason)
+    executor.cancel_all(reason)
     what = error.message if isinstance(error, MlopsError) else f"{type(error).__name__}: {error}"
-    root = site.plan.root
-    with site.state.read() as connection:
+    root = context.plan.root
+    with context.state.read() as connection:
         rows = connection.execute("SELECT name FROM jobs WHERE root = ?", (root,)).fetchall()
     for job in {row["name"] for row in rows} - {root}:
-        site.end(job, JobStatus.CANCELED, error=reason)
-    site.end(root, JobStatus.FAILED, error=f"The workspace failed to run it: {what}")
+        context.end(job, JobStatus.CANCELED, error=reason)
+    context.end(root, JobStatus.FAILED, error=f"The workspace failed to run it: {what}")
 
 
-def _begin_pipeline(site: Site, root: str) -> None:
-    with site.state.write() as connection:
+def _begin_pipeline(context: RunContext, root: str) -> None:
+    with context.state.write() as connection:
         records.forget_environment(connection, root)
         pid, created = identity(os.getpid())
-        records.moved(
+        records.update_status(
             connection,
             root,
             JobStatus.RUNNING,

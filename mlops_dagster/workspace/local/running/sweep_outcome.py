@@ -1,4 +1,4 @@
-"""What a sweep leaves: the best trial's outputs as its own, or why there is no best trial."""
+"""How a sweep ends: with the best trial's outputs as its own, or with why there is none."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mlops_dagster.system.files import copy_tree, remove
-from mlops_dagster.workspace.local.ground.plan import Leaf
+from mlops_dagster.workspace.local.ground.plan import PlannedStep
 from mlops_dagster.workspace.local.kinds.sweep.search import Search
-from mlops_dagster.workspace.local.kinds.sweep.trials import Standing
+from mlops_dagster.workspace.local.kinds.sweep.trials import TrialResult
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.running.execution import register
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 if TYPE_CHECKING:
-    from mlops_dagster.workspace.local.running.context import Site
+    from mlops_dagster.workspace.local.running.context import RunContext
 
 
-def publish(site: Site, leaf: Leaf, best: Standing) -> list[OutputRecord]:
+def publish(context: RunContext, step: PlannedStep, best: TrialResult) -> list[OutputRecord]:
     """Make the best trial's outputs the sweep's own; the files of both are one on the disk."""
-    if not leaf.outputs:
+    if not step.outputs:
         return []
-    records.move(site.state, leaf.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING])
-    with site.state.read() as connection:
-        found = {name: records.output(connection, best.job, name) for name in leaf.outputs}
-    for name, output in leaf.outputs.items():
+    records.change_status(
+        context.state, step.job, JobStatus.FINALIZING, only_from=[JobStatus.RUNNING]
+    )
+    with context.state.read() as connection:
+        found = {name: records.output(connection, best.job, name) for name in step.outputs}
+    for name, output in step.outputs.items():
         source = found[name]
         assert source is not None  # noqa: S101 - the best has completed, with every output
-        place = site.storage.stage(output.uri, output.type, leaf.job, name)
+        place = context.storage.stage(output.uri, output.type, step.job, name)
         remove(place)
-        copy_tree(site.storage.path_of(source.uri), place, link=True)
-        site.storage.publish(place, output.uri)
+        copy_tree(context.storage.path_of(source.uri), place, link=True)
+        context.storage.publish(place, output.uri)
     return [
-        OutputRecord(name, output.type, output.uri, register(site, leaf, output))
-        for name, output in leaf.outputs.items()
+        OutputRecord(name, output.type, output.uri, register(context, step, output))
+        for name, output in step.outputs.items()
     ]
 
 
-def nothing_found(site: Site, search: Search, trials: Sequence[Standing]) -> str:
+def no_best_trial_reason(context: RunContext, search: Search, trials: Sequence[TrialResult]) -> str:
     """Why a sweep that came to its end has no best trial."""
     failed = [each for each in trials if each.status is JobStatus.FAILED]
     if failed and len(failed) == len(trials):
@@ -49,7 +51,7 @@ def nothing_found(site: Site, search: Search, trials: Sequence[Standing]) -> str
         return f"None of its {len(trials)} trials both completed and brought the metric.{said}"
     from mlops_dagster.workspace.local.tracking import read_tracked
 
-    tracked = read_tracked(site.home, [each.job for each in trials])
+    tracked = read_tracked(context.home, [each.job for each in trials])
     names = sorted(tracked.metrics)
     logged = f"they logged {', '.join(names)}" if names else "they logged no metric at all"
     if any(search.primary_metric in run.metrics for run in tracked.runs):

@@ -10,7 +10,7 @@ import pytest
 from mlops_dagster.aml import load_job, load_schedule
 from mlops_dagster.errors import Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
-from mlops_dagster.workspace.local.planning.azure_only import refused
+from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
 from mlops_dagster.workspace.ports import JobStatus
 from tests.workspace.conftest import WriteJob
 
@@ -87,7 +87,7 @@ def test_a_place_in_the_job_of_a_schedule_is_found(tmp_path: Path) -> None:
     )
     job = load_schedule(file).job
     assert job is not None
-    assert [(found.file, found.line) for found in refused(job)] == [(file, 7)]
+    assert [(found.file, found.line) for found in unsupported_problems(job)] == [(file, 7)]
 
 
 def test_what_has_no_effect_is_one_line_of_the_log(local: LocalWorkspace, job: WriteJob) -> None:

@@ -1,4 +1,4 @@
-"""How the trials of a sweep stand: which is the best, and the table that tells of them all."""
+"""The results of a sweep's trials: the best one, and the table of them all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlops_dagster.workspace.ports import JobStatus
 
 
 @dataclass
-class Standing:
+class TrialResult:
     """A trial, what it was given, and how far it has come.
 
     Attributes:
@@ -51,7 +51,7 @@ class Standing:
         return max(self.logged) if goal == "maximize" else min(self.logged)
 
 
-def best_of(standings: Iterable[Standing], goal: Goal, *, completed: bool) -> Standing | None:
+def best_of(results: Iterable[TrialResult], goal: Goal, *, completed: bool) -> TrialResult | None:
     """The best trial, the earlier one where two are alike; None where none brought the metric.
 
     Args:
@@ -59,7 +59,7 @@ def best_of(standings: Iterable[Standing], goal: Goal, *, completed: bool) -> St
     """
     known = [
         (metric if goal == "minimize" else -metric, each.number, each)
-        for each in standings
+        for each in results
         if each.counts
         and not (completed and each.status is not JobStatus.COMPLETED)
         and (metric := each.metric(goal)) is not None
@@ -67,15 +67,22 @@ def best_of(standings: Iterable[Standing], goal: Goal, *, completed: bool) -> St
     return min(known)[2] if known else None
 
 
-def table(standings: Sequence[Standing], metric: str, goal: Goal, best: Standing | None) -> str:
+def results_table(
+    results: Sequence[TrialResult], metric: str, goal: Goal, best: TrialResult | None
+) -> str:
     """Trial, hyperparameters, metric and status of each, in columns; the best one is marked."""
     rows = [("trial", "hyperparameters", metric, "status")]
-    for each in standings:
+    for each in results:
         found = each.metric(goal)
         status = "ended early" if each.counts and each.ended_early else str(each.status)
         mark = "  <- best" if each is best else ""
         rows.append(
-            (each.job, shown(each.values), "" if found is None else number(found), status + mark)
+            (
+                each.job,
+                shown(each.values),
+                "" if found is None else format_number(found),
+                status + mark,
+            )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(
@@ -89,7 +96,7 @@ def shown(values: Point) -> str:
     return ", ".join(f"{name}={_short(value)}" for name, value in values.items())
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number with as many digits as a reader wants."""
     return f"{value:.6g}" if math.isfinite(value) else str(value)
 
@@ -97,8 +104,8 @@ def number(value: float) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return json.dumps({name: _rounded(inner) for name, inner in value.items()})
-    return number(value) if isinstance(value, float) else str(value)
+    return format_number(value) if isinstance(value, float) else str(value)
 
 
 def _rounded(value: Any) -> Any:
-    return float(number(value)) if isinstance(value, float) else value
+    return float(format_number(value)) if isinstance(value, float) else value

@@ -37,7 +37,7 @@ def main(descriptor: int) -> None:
         _call(script, "init")
         worker = _Worker(driver, script, Spool(setup["spool"]))
     except BaseException as error:  # noqa: BLE001 - whatever it is, the driver has to hear of it
-        driver.send({"type": "unfit", **_told(error)})
+        driver.send({"type": "unfit", **_error_fields(error)})
         _leave(1)
     driver.send({"type": "ready"})
     # The end of the connection tells the end of the process: it outlives all but the interpreter.
@@ -90,8 +90,8 @@ class _Worker:
     def _shutdown(self) -> dict[str, Any]:
         try:
             _call(self._script, "shutdown")
-        except BaseException as error:  # noqa: BLE001 - a failed farewell is told, not raised
-            return _told(error)
+        except BaseException as error:  # noqa: BLE001 - an error in shutdown() is reported, not raised
+            return _error_fields(error)
         return {}
 
     def _result(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +111,9 @@ class _Worker:
         except BaseException as error:  # noqa: BLE001 - SystemExit in a script must not end a worker
             if os.getpid() != self._process:
                 _leave(1)
-            answer.update(type="failed", stage="load" if running is None else "run", **_told(error))
+            answer.update(
+                type="failed", stage="load" if running is None else "run", **_error_fields(error)
+            )
         answer["seconds"] = time.monotonic() - started
         answer["cpu_seconds"] = time.process_time() - cpu
         return answer
@@ -184,15 +186,15 @@ def _loaded(message: dict[str, Any]) -> tuple[Any, int]:
     return frame, len(frame)
 
 
-def _told(error: BaseException) -> dict[str, Any]:
+def _error_fields(error: BaseException) -> dict[str, Any]:
     """An error for the driver; ``fresh`` where this process had better not go on."""
-    told: str | None = None
+    text: str | None = None
     try:
-        told = str(error)
+        text = str(error)
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except BaseException:  # noqa: BLE001 - an exception may fail to describe itself
         trace = "".join(traceback.format_tb(error.__traceback__))
-    lines = (told or "").strip().splitlines()
+    lines = (text or "").strip().splitlines()
     return {
         "error": (type(error).__name__ + (f": {lines[0]}" if lines else ""))[:_LONGEST_ERROR],
         "category": type(error).__name__,

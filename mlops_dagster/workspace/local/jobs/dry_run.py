@@ -8,7 +8,7 @@ from mlops_dagster.workspace.local.storage.snapshots import Snapshots
 from mlops_dagster.workspace.local.storage.storage import Resolved, Storage
 
 
-class LookingStorage(Storage):
+class DryRunStorage(Storage):
     """A storage that neither uploads nor downloads: a path or address stands for itself."""
 
     def _uploaded(self, path: Path, field: str) -> Resolved:
@@ -19,7 +19,7 @@ class LookingStorage(Storage):
         return Resolved(url, self.datastores.root)
 
 
-class LookingSnapshots(Snapshots):
+class DryRunSnapshots(Snapshots):
     """Snapshots that are checked and named, and not taken."""
 
     def _copy(self, *_: object) -> None:
