@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,52 +113,6 @@ def short_repr(value: Any) -> str:
     """A value for a message: its Python text, cut short."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def with_overrides(document: Document, overrides: Mapping[str, Any]) -> Document:
-    """The document with fields replaced, as ``--set a.b.c=value`` asks.
-
-    A literal below ``inputs`` gives way to a mapping, so that ``inputs.x.path`` can be set. Raises
-    InvalidDocument where a field leads through something that is no mapping.
-    """
-    data = deepcopy(document.data)
-    problems: list[Problem] = []
-    for field, value in overrides.items():
-        *through, last = field.split(".")
-        here: Any = data
-        for depth, name in enumerate(through):
-            inside = here.get(name) if isinstance(here, dict) else _item(here, name)
-            if isinstance(here, dict) and (
-                inside is None or (depth and through[depth - 1] == "inputs" and _is_scalar(inside))
-            ):
-                inside = here[name] = {}
-            if not isinstance(inside, dict | list):
-                loc = tuple(through[: depth + 1])
-                message = f"--set {field}=... leads through what is no mapping."
-                problems.append(document.problem(loc, message, "Set the whole of it instead."))
-                break
-            here = inside
-        else:
-            if isinstance(here, dict):
-                here[last] = value
-            elif last.isdecimal() and int(last) < len(here):
-                here[int(last)] = value
-            else:
-                message = f"--set {field}=... names no item of this list."
-                problems.append(document.problem(tuple(through), message))
-    if problems:
-        raise InvalidDocument(problems)
-    return Document(document.path, data, document.lines)
-
-
-def _item(data: Any, name: str) -> Any:
-    if isinstance(data, list) and name.isdecimal() and int(name) < len(data):
-        return data[int(name)]
-    return None
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool)
 
 
 def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: ErrorDetails) -> Problem:

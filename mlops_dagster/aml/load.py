@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedule
-from mlops_dagster.aml.document import read_document, with_overrides
+from mlops_dagster.aml.bound_literals import component_literal_problems
+from mlops_dagster.aml.document import read_document
 from mlops_dagster.aml.environment import Environment
 from mlops_dagster.aml.inputs_outputs import DATA_TYPES, MODEL_TYPES
 from mlops_dagster.aml.job import Component, Job
+from mlops_dagster.aml.names import identifier
 from mlops_dagster.aml.node import LoadSession, Node
+from mlops_dagster.aml.overrides import with_overrides
 from mlops_dagster.aml.read.assets import (
     COMPUTE_TYPES,
     read_compute_asset,
@@ -96,12 +99,21 @@ def load_schedules(folder: Path) -> tuple[list[Schedule], list[Problem]]:
             message = f"It runs {schedule.job_reference}, a job by its name."
             remedy = "Name the job's file as `create_job:` instead."
             problems.append(_problem_at(file, "create_job", message, remedy))
-        elif schedule.name in schedules:
-            message = f"{schedules[schedule.name].source} has the name {schedule.name!r} as well."
-            problems.append(_problem_at(file, "name", message, "Choose another name."))
+        elif identifier(schedule.name) in schedules:
+            other = schedules[identifier(schedule.name)]
+            problems.append(same_name_problem(schedule, other))
         else:
-            schedules[schedule.name] = schedule
+            schedules[identifier(schedule.name)] = schedule
     return list(schedules.values()), problems
+
+
+def same_name_problem(schedule: Schedule, other: Schedule) -> Problem:
+    """That a schedule has the name of another, or differs from it only as ``a-b`` from ``a_b``."""
+    if schedule.name == other.name:
+        message = f"{other.source} has the name {schedule.name!r} as well."
+    else:
+        message = f"{other.source} has nearly this name, {other.name!r}: they are one to Dagster."
+    return _problem_at(schedule.source or Path(), "name", message, "Choose another name.")
 
 
 def check(path: Path) -> list[Problem]:
@@ -194,7 +206,10 @@ def _looks_like_component(data: dict[Any, Any]) -> bool:
 
 
 def _named_component(node: Node) -> Component | None:
-    return read_component(node, source=node.document.path, named=True)
+    component = read_component(node, source=node.document.path, named=True)
+    if component is not None and not node.session.problems:
+        node.session.problems += component_literal_problems(component)
+    return component
 
 
 def _load(

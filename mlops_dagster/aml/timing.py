@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mlops_dagster.aml.assets import Cron, Recurrence
+from mlops_dagster.aml.cron import CRON_REMEDY, cron_problem
 from mlops_dagster.errors import InvalidRequest
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -74,8 +75,12 @@ def is_due(trigger: Cron | Recurrence, at: datetime, created: datetime) -> bool:
 
 
 def check_trigger(trigger: Cron | Recurrence) -> None:
-    """Raise InvalidRequest where its time zone, start or end cannot be read."""
+    """Raise InvalidRequest where its expression, time zone, start or end cannot be read."""
     zone = zone_of(trigger)
+    if isinstance(trigger, Cron) and (reason := cron_problem(trigger.expression)):
+        raise InvalidRequest(
+            f"Found the cron expression {trigger.expression!r}: {reason}.", remedy=CRON_REMEDY
+        )
     for text in (trigger.start_time, trigger.end_time):
         if text:
             _moment(text, zone)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlops_dagster.cli.output import Format, Output, note, print_json, visible
-from mlops_dagster.cli.session import PROJECT_FILE, session
+from mlops_dagster.cli.session import PROJECT_FILE, find_project, session
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound, Problem
+
+if TYPE_CHECKING:
+    from mlops_dagster.aml import Job, Schedule
 
 # Folders that hold what others wrote or what a machine made.
 _LEFT_OUT = frozenset({".git", ".mlops", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
@@ -43,8 +46,9 @@ def check(
     """
     files = list(_files(paths or [Path()]))
     problems = [problem for file in files for problem in _problems(file)]
+    problems += _similar_schedule_names(files, problems)
     if session(context).chosen == "local":
-        problems += _places_for_azure_only(files, problems)
+        problems += _problems_on_this_machine(files, problems)
         problems += _problems_of_schedules(files)
     if official:
         problems += _problems_of_official_loader(files, problems)
@@ -150,7 +154,27 @@ def _problems_of_schedules(files: list[Path]) -> list[Problem]:
     return problems
 
 
-def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[Problem]:
+def _similar_schedule_names(files: list[Path], problems: list[Problem]) -> list[Problem]:
+    """Schedules of one project whose names differ only in characters like ``-`` and ``_``."""
+    from mlops_dagster.aml import kind_of, load_schedule
+    from mlops_dagster.aml.load import same_name_problem
+    from mlops_dagster.aml.names import identifier
+
+    wrong = {problem.file.absolute() for problem in problems}
+    seen: dict[tuple[Path | None, str], Schedule] = {}
+    found: list[Problem] = []
+    for file in files:
+        if file.name == PROJECT_FILE or file.absolute() in wrong or kind_of(file) != "schedule":
+            continue
+        schedule = load_schedule(file)
+        key = (find_project(file.absolute().parent), identifier(schedule.name))
+        other = seen.setdefault(key, schedule)
+        if other.name != schedule.name:
+            found.append(same_name_problem(schedule, other))
+    return found
+
+
+def _problems_on_this_machine(files: list[Path], problems: list[Problem]) -> list[Problem]:
     """What cannot run here, of the jobs, components and schedules without a mistake."""
     from mlops_dagster.aml import kind_of, load_component, load_job, load_schedule
     from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
@@ -162,14 +186,23 @@ def _places_for_azure_only(files: list[Path], problems: list[Problem]) -> list[P
             continue
         match kind_of(file):
             case "job":
-                found += unsupported_problems(load_job(file))
+                found += _job_problems(load_job(file), file)
             case "component":
                 found += unsupported_problems(load_component(file))
             case "schedule" if (job := load_schedule(file).job) is not None:
-                found += unsupported_problems(job)
+                found += _job_problems(job, file)
             case _:
                 pass
     return found
+
+
+def _job_problems(job: Job, file: Path) -> list[Problem]:
+    from mlops_dagster.project.compute import undeclared_compute
+    from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
+
+    project = find_project(file.absolute().parent)
+    undeclared = [] if project is None else list(undeclared_compute(job, project, "local"))
+    return [*unsupported_problems(job), *undeclared]
 
 
 def _summary(files: list[Path], problems: list[Problem]) -> str:

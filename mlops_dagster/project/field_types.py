@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from mlops_dagster.aml.cron import cron_problem
+
 Automation = Literal["eager", "on_missing"]
 Unit = Literal["hour", "day", "week", "month"]
 
 _SPANS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_CRON_FIELD = re.compile(r"(\*|\w+(-\w+)?)(/[1-9]\d*)?(,(\*|\w+(-\w+)?)(/[1-9]\d*)?)*")
 _OWNER = re.compile(r"team:[A-Za-z0-9_.\- ]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 # What Dagster takes as a group, a job or a part of an op's name.
@@ -61,18 +61,10 @@ def _start(value: Any) -> Any:
 
 
 def _cron(value: str) -> str:
-    fields = value.split()
-    fits = len(fields) == 5 and all(map(_in_range, fields, _CRON_RANGES))
-    if not fits:
-        raise ValueError(f"Found {value!r}; five cron fields such as '0 6 1 * *' are expected.")
+    if reason := cron_problem(value):
+        message = f"Found {value!r}: {reason}; five cron fields such as '0 6 1 * *' are expected."
+        raise ValueError(message)
     return value
-
-
-def _in_range(field: str, bounds: tuple[int, int]) -> bool:
-    if not _CRON_FIELD.fullmatch(field):
-        return False
-    positions = re.sub(r"/\d+", "", field)
-    return all(bounds[0] <= int(number) <= bounds[1] for number in re.findall(r"\d+", positions))
 
 
 def _timezone(value: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlops_dagster.aml import load_job
+from mlops_dagster.aml.bound_literals import bound_literal_problems
 from mlops_dagster.aml.document import Loc, read_document
-from mlops_dagster.aml.graph import order, upstreams
+from mlops_dagster.aml.graph import PipelineInput, order, upstreams
 from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job, PipelineComponent
 from mlops_dagster.errors import InvalidDocument
@@ -114,7 +115,11 @@ class PipelineReader:
             if feed is not None:
                 feeds[key] = feed
         for key, feed in feeds.items():
-            self._check_partitions(key, feed)
+            if isinstance(feed, ProductInput) and feed.product in self.products:
+                self._check_partitions(key, self.products[feed.product])
+                self._check_type(key, feed, self.products[feed.product])
+            elif isinstance(feed, GivenInput) and key in self.declared.inputs:
+                self._check_literal(key, feed)
         return feeds
 
     def _by_yaml(self, value: InputValue) -> Feed:
@@ -171,11 +176,58 @@ class PipelineReader:
             return InputValue(type=kind, path=str(given.value), mode=mode)
         return InputValue(type=kind, value=given.value)
 
-    def _check_partitions(self, key: str, feed: Feed) -> None:
-        product = self.products.get(feed.product) if isinstance(feed, ProductInput) else None
-        if product is None or product.partitions in (None, self.declared.partitions):
+    def _check_partitions(self, key: str, product: DataProduct) -> None:
+        if product.partitions in (None, self.declared.partitions):
             return
         message = f"Input {key!r} reads {product.name!r}, which is made in other partitions."
         self.problems.add(
             ("pipelines", self.name), message, "Give both pipelines the same partitions:."
         )
+
+    def _check_type(self, key: str, feed: ProductInput, product: DataProduct) -> None:
+        """A file cannot be read as a folder, nor a folder as a file."""
+        for reader, type in self._readers(key):
+            if feed.path is not None and product.type == "uri_file":
+                message = (
+                    f"The data product {product.name!r} is a uri_file; it has no paths below it."
+                )
+                loc: Loc = ("pipelines", self.name, "inputs", key, "path")
+                self.problems.add(loc, message, "Take path: away.")
+                return
+            if feed.path is None and (type == "uri_file") != (product.type == "uri_file"):
+                message = (
+                    f"{reader} is declared {type}, and the data product {product.name!r} is a"
+                    f" {product.type}."
+                )
+                self._add_at_input(key, message, "Declare the same type in both places.")
+                return
+
+    def _readers(self, key: str) -> Iterator[tuple[str, str]]:
+        """The pipeline's input, and the inputs of steps that are bound to it, with their types."""
+        component = self.job.step.component
+        assert isinstance(component, PipelineComponent)  # noqa: S101 - pipeline_jobs sees to it
+        if key in component.inputs:
+            yield f"The input {key!r}", component.inputs[key].type
+        for step, sources in upstreams(component).items():
+            for name, source in sources.items():
+                spec = component.jobs[step].component.inputs.get(name)
+                if source == PipelineInput(key) and spec is not None:
+                    yield f"The input {name!r} of step {step!r}", spec.type
+
+    def _check_literal(self, key: str, feed: GivenInput) -> None:
+        """A literal fits every input of a step that it reaches."""
+        if feed.templated:
+            return
+        inputs = {**self.job.step.inputs, key: feed.value}
+        step = self.job.step.model_copy(update={"inputs": inputs})
+        for problem in bound_literal_problems(self.job.model_copy(update={"step": step})):
+            message = f"At {problem.field} of {problem.file.name}: {problem.message}"
+            self._add_at_input(key, message, problem.remedy)
+
+    def _add_at_input(self, key: str, message: str, remedy: str) -> None:
+        """Add a mistake where the input is given: in project.yaml, or in the pipeline's file."""
+        if key in self.declared.inputs or self.job.source is None:
+            self.problems.add(("pipelines", self.name, "inputs", key), message, remedy)
+            return
+        document = read_document(self.job.source)
+        self.problems.problems.append(document.problem(("inputs", key), message, remedy))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_dagster.aml import load_data
 from mlops_dagster.aml.document import Document, Loc, parse_model, read_document
+from mlops_dagster.aml.names import identifier
 from mlops_dagster.errors import InvalidDocument, Problem, suggest
 from mlops_dagster.project.landing import read_landing
 from mlops_dagster.project.lineage import cycle, outputs
@@ -271,7 +271,7 @@ class _ProjectReader:
         seen: dict[str, str] = {}
         for section in ("data_products", "models"):
             for name in getattr(self.declared, section):
-                plain = re.sub(r"\W", "_", name)
+                plain = identifier(name)
                 if plain in seen:
                     message = f"{name!r} and {seen[plain]!r} are too alike to be told apart."
                     self.problems.add((section, name), message, "Rename one of them.")

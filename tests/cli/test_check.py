@@ -136,3 +136,44 @@ def test_every_place_that_only_azure_can_run_is_told_with_its_line(
     )
     assert ran.out.count("gpu.yml:7: resources.docker_args: '--gpus all'") == 1
     assert "3 mistakes in 2 files" in ran.err
+
+
+SCHEDULE = """\
+name: NAME
+trigger: {type: cron, expression: '0 3 * * *'}
+create_job:
+  type: command
+  command: date
+  environment: azureml:any@latest
+"""
+
+
+def test_schedules_that_dagster_could_not_tell_apart_are_told(mlops: Mlops, here: Path) -> None:
+    for name in ("a-b", "a_b", "ab"):
+        (here / f"{name}.yml").write_text(SCHEDULE.replace("NAME", name))
+    ran = mlops("check", ".")
+    assert ran.status == 2
+    assert "a_b.yml:1: name: " in ran.out
+    assert "a-b.yml has nearly this name, 'a-b': they are one to Dagster." in ran.out
+    assert "1 mistake in 1 file" in ran.err
+
+
+def test_a_compute_target_that_the_project_does_not_declare_is_told(
+    mlops: Mlops, here: Path
+) -> None:
+    (here / "project.yaml").write_text("name: p\n")
+    (here / ".cloud" / "local" / "compute").mkdir(parents=True)
+    declared = here / ".cloud" / "local" / "compute" / "cpu.yml"
+    declared.write_text("name: cpu-cluster\ntype: amlcompute\nsize: Standard_DS3_v2\n")
+    (here / "job.yml").write_text(
+        f"type: pipeline\nsettings:\n  default_compute: azureml:cpu-claster\njobs:\n"
+        f"  a: {{command: date, compute: 'azureml:cpu-cluster', {ENVIRONMENT.strip()}}}\n"
+        f"  b:\n    command: date\n    compute: azureml:gpu\n    {ENVIRONMENT}"
+    )
+    ran = mlops("check", ".")
+    assert ran.status == 2
+    assert "job.yml:3: settings.default_compute: The project declares no compute target" in ran.out
+    assert "Did you mean 'cpu-cluster'?" in ran.out
+    assert "job.yml:8: jobs.b.compute: The project declares no compute target 'gpu'." in ran.out
+    assert "2 mistakes in 1 file" in ran.err
+    assert mlops("--workspace", "dev", "check", ".").status == 0

@@ -149,7 +149,7 @@ def test_nothing_that_is_wrong_with_one_schedule_keeps_a_location_from_loading(
         if created:
             tiny.workspace.schedules.create(load_schedule(file))
 
-    for name in ("a-b", "a_b", "bad-cron", "broken"):
+    for name in ("a-b", "a-c", "bad-cron", "broken"):
         create_as(name)
     create_as("declared", created=False)
     tiny.write(".cloud/local/schedules/wrong.yml", "name: wrong\ntrigger: {type: cron}\n")
@@ -160,6 +160,10 @@ def test_nothing_that_is_wrong_with_one_schedule_keeps_a_location_from_loading(
             " WHERE name = 'bad-cron'"
         )
         connection.execute("UPDATE schedules SET document = '{' WHERE name = 'broken'")
+        connection.execute(
+            "UPDATE schedules SET name = 'a_b', document = json_set(document, '$.name', 'a_b')"
+            " WHERE name = 'a-c'"
+        )
         connection.commit()
 
     loaded = load_location(tiny, "definitions", "validate")

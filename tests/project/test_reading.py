@@ -172,6 +172,8 @@ def test_a_name_alone_is_a_project(folder: Path) -> None:
         ("[ingest, train]", "[ingest, tarin]", 16, "jobs.retrain.pipelines.1",
          "There is no pipeline 'tarin'.", "Did you mean 'train'?"),
         ("0 6 1 * *", "0 6 32 * *", 16, "jobs.retrain.cron", "five cron fields", ""),
+        ("0 6 1 * *", "0 6 31 2 *", 16, "jobs.retrain.cron", "there is no such date", ""),
+        ("0 6 1 * *", "0 24 1 * *", 16, "jobs.retrain.cron", "'24' is no hour", ""),
         ("America/New_York", "New_York", 16, "jobs.retrain.timezone",
          "such as 'America/New_York'", ""),
         ("retrain:", "train:", 16, "jobs.train", "'train' is a pipeline", "Choose another name."),
@@ -261,3 +263,71 @@ def test_a_pipeline_without_partitions_cannot_read_a_product_that_has_them(folde
     problems = mistakes(folder, text)
 
     assert any("'scores', which is made in other partitions" in each.message for each in problems)
+
+
+@pytest.mark.parametrize(
+    ("product", "reader", "said"),
+    [
+        ("uri_file", "uri_folder", "The input 'rows' is declared uri_folder"),
+        ("uri_folder", "uri_file", "The input 'rows' is declared uri_file"),
+        ("mltable", "uri_file", "The input 'rows' is declared uri_file"),
+    ],
+)
+def test_a_file_is_not_read_as_a_folder_nor_a_folder_as_a_file(
+    folder: Path, product: str, reader: str, said: str
+) -> None:
+    (folder / "ingest.yml").write_text(INGEST.replace("{type: uri_folder", f"{{type: {product}"))
+    (folder / "train.yml").write_text(
+        TRAIN.replace("rows: {type: uri_folder", f"rows: {{type: {reader}")
+    )
+    text = WHOLE.partition("  score:\n")[0].replace("  scores: {from: score.scores}\n", "")
+
+    (problem,) = mistakes(folder, text)
+
+    assert (problem.file.name, problem.line, problem.field) == ("train.yml", 3, "inputs.rows")
+    assert problem.message == f"{said}, and the data product 'rows' is a {product}."
+
+
+def test_a_step_that_reads_a_product_as_another_type_is_told(folder: Path) -> None:
+    (folder / "ls.yml").write_text(
+        "name: ls\ntype: command\ncommand: ls ${{inputs.file}}\nenvironment: azureml:any@latest\n"
+        "inputs: {file: {type: uri_file}}\n"
+    )
+    (folder / "train.yml").write_text(
+        "type: pipeline\ninputs:\n  in: {type: uri_folder, path: nowhere}\njobs:\n"
+        '  ls: {component: ./ls.yml, inputs: {file: "${{parent.inputs.in}}"}}\n'
+    )
+    head = WHOLE.partition("  score:\n")[0].replace("  scores: {from: score.scores}\n", "")
+
+    (problem,) = mistakes(folder, head.replace("train.yml}", "train.yml, inputs: {in: rows}}"))
+
+    assert (problem.line, problem.field) == (7, "pipelines.train.inputs.in")
+    assert problem.message.startswith("The input 'file' of step 'ls' is declared uri_file")
+
+
+def test_a_path_below_a_file_is_told(folder: Path) -> None:
+    (folder / "ingest.yml").write_text(INGEST.replace("{type: uri_folder", "{type: uri_file"))
+    (folder / "train.yml").write_text(TRAIN.replace("azureml:rows@latest", "azureml:rows:2"))
+
+    (problem,) = mistakes(folder, WHOLE)
+
+    assert (problem.line, problem.field) == (12, "pipelines.score.inputs.drops.path")
+    assert "it has no paths below it" in problem.message
+
+
+def test_a_value_that_does_not_fit_the_step_that_takes_it_is_told(folder: Path) -> None:
+    (folder / "take.yml").write_text(
+        "name: take\ntype: command\ncommand: echo ${{inputs.n}}\nenvironment: azureml:any@latest\n"
+        "inputs: {n: {type: integer, max: 5}}\n"
+    )
+    (folder / "train.yml").write_text(
+        "type: pipeline\ninputs: {n: 1}\njobs:\n"
+        '  take: {component: ./take.yml, inputs: {n: "${{parent.inputs.n}}"}}\n'
+    )
+    text = "name: p\npipelines:\n  train:\n    file: train.yml\n    inputs: {n: {value: 9}}\n"
+
+    (problem,) = mistakes(folder, text)
+
+    assert (problem.line, problem.field) == (5, "pipelines.train.inputs.n")
+    assert "jobs.take.inputs.n of train.yml: ${{parent.inputs.n}} is 9" in problem.message
+    assert read(folder, text.replace("9", "5")).pipelines["train"].feeds

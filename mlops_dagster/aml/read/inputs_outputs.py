@@ -12,6 +12,7 @@ from typing import cast, get_args
 
 from mlops_dagster.aml.bindings import bindings, sole_binding
 from mlops_dagster.aml.document import short_repr
+from mlops_dagster.aml.input_literals import coerce_literal, literal_problem, literal_type
 from mlops_dagster.aml.inputs_outputs import (
     LITERAL_TYPES,
     PATH_TYPES,
@@ -25,7 +26,6 @@ from mlops_dagster.aml.inputs_outputs import (
     Scalar,
 )
 from mlops_dagster.aml.node import Node
-from mlops_dagster.aml.read.input_literals import coerce_literal, literal_type, read_literal
 from mlops_dagster.aml.references import resolve_path
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -79,7 +79,7 @@ def _input_spec(entry: Node) -> InputSpec | None:
     if not isinstance(default.data, str | int | float | bool):
         default.add_mismatch(f"a {type}")
         return spec
-    value = read_literal(default, default.data, spec)
+    value = _read_literal(default, default.data, spec)
     # With the mistake told, the input is not asked for a second time where it is not given.
     return spec.model_copy(update={"default": value} if value is not None else {"optional": True})
 
@@ -144,7 +144,7 @@ def read_input(entry: Node, spec: InputSpec | None) -> InputValue | None:
             f"data, for the input is declared {spec.type}", "Write {type: ..., path: ...}."
         )
         return None
-    value = data if spec is None or spec.is_data else read_literal(entry, data, spec)
+    value = data if spec is None or spec.is_data else _read_literal(entry, data, spec)
     return None if value is None else InputValue(value=value)
 
 
@@ -199,8 +199,18 @@ def _literal_object(entry: Node, spec: InputSpec | None, description: str) -> In
             f"data, for the input is declared {spec.type}", "Write {type: ..., path: ...}."
         )
         return None
-    value = node.data if spec is None or spec.is_data else read_literal(node, node.data, spec)
+    value = node.data if spec is None or spec.is_data else _read_literal(node, node.data, spec)
     return None if value is None else InputValue(value=value, description=description)
+
+
+def _read_literal(node: Node, value: Scalar, spec: InputSpec) -> Scalar | None:
+    """The literal as its declaration wants it; None, with the mistake added, where it cannot be."""
+    if isinstance(value, str) and bindings(value):
+        return value
+    if expected := literal_problem(value, spec):
+        node.add_problem(f"Found {short_repr(value)}; {expected}.")
+        return None
+    return coerce_literal(value, spec.type)
 
 
 def read_outputs(node: Node, *, binds: bool) -> dict[str, OutputValue]:

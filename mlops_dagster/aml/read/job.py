@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlops_dagster.aml.bindings import sole_binding
+from mlops_dagster.aml.bound_literals import bound_literal_problems
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec, OutputValue
 from mlops_dagster.aml.job import (
     ComponentReference,
@@ -49,7 +50,7 @@ def read_job(node: Node) -> Job | None:
         step = _single_step(node, kind)
     if step is None:
         return None
-    return Job(
+    job = Job(
         step=step,
         name=node.text("name"),
         display_name=node.text("display_name"),
@@ -59,6 +60,9 @@ def read_job(node: Node) -> Job | None:
         properties=node.labels("properties"),
         source=node.document.path,
     )
+    if not node.session.problems:
+        node.session.problems += bound_literal_problems(job)
+    return job
 
 
 def _job_type(node: Node) -> str | None:

@@ -5,22 +5,23 @@ Source: learn.microsoft.com/azure/machine-learning/reference-yaml-schedule
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from mlops_dagster.aml.assets import Cron, Recurrence, Schedule
+from mlops_dagster.aml.cron import CRON_REMEDY, cron_problem
 from mlops_dagster.aml.document import Document, is_file, short_repr
 from mlops_dagster.aml.job import Job
 from mlops_dagster.aml.node import Node
+from mlops_dagster.aml.overrides import is_used
 from mlops_dagster.aml.read.inputs_outputs import read_input
 from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.pipeline import read_settings
 from mlops_dagster.aml.references import Registered, parse_reference, resolve_path
+from mlops_dagster.errors import suggest
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_CRON_FIELD = re.compile(r"[\d*/,\-A-Za-z?L#]+")
 
 
 def read_schedule(node: Node) -> Schedule | None:
@@ -78,11 +79,9 @@ def _read_trigger(node: Node) -> Cron | Recurrence | None:
         expression = node.required("expression").as_text()
         if expression is None:
             return None
-        fields = expression.split()
-        if len(fields) != 5 or not all(_CRON_FIELD.fullmatch(field) for field in fields):
+        if reason := cron_problem(expression):
             node.at("expression").add_problem(
-                f"Found {short_repr(expression)}; expected minute, hour, day, month and day of the week.",
-                "For example: 0 6 * * 1",
+                f"Found {short_repr(expression)}: {reason}.", CRON_REMEDY
             )
         return Cron(expression=expression, **times)
     node.check_fields((*own, "frequency", "interval", "schedule"))
@@ -188,7 +187,21 @@ def _job_by_name(node: Node, named: Node, changes: dict[str, Any]) -> dict[str, 
 def _job_with_changes(node: Node, document: Document, changes: dict[str, Any]) -> Job | None:
     """The job of a file with what its schedule sets anew, as the Azure tools merge them."""
     merged = Document(document.path, _merge(document.data, changes), document.lines)
+    _check_names_used(node, document, merged)
     return read_job(Node.root(merged, node.session))
+
+
+def _check_names_used(node: Node, document: Document, merged: Document) -> None:
+    """Add a mistake for each input or output of the schedule that its job does not have."""
+    for kind in ("inputs", "outputs"):
+        known = document.data.get(kind)
+        for name, entry in node.entries(kind):
+            declared = isinstance(known, dict) and name in known
+            if not declared and not is_used(merged.data, (kind, name)):
+                entry.add_problem(
+                    f"The job in {document.path.name} has no {kind[:-1]} {name!r}.",
+                    suggest(name, known if isinstance(known, dict) else ()),
+                )
 
 
 def _merge(below: Any, above: Any) -> Any:

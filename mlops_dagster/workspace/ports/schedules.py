@@ -72,8 +72,10 @@ class Schedules(Protocol):
     def create(self, schedule: Schedule) -> ScheduleRecord:
         """Keep a schedule; one of that name gets its content, and stays enabled or disabled.
 
-        Raises Conflict where the project declares one of that name, and as ``Jobs.validate`` does for its job, InvalidRequest for a time that is none,
-        Unsupported for a job that is only named.
+        Raises Conflict where the project declares one of that name, and where another's name
+        differs only in characters that are no letters and digits. Raises as ``Jobs.validate`` does
+        for its job, InvalidRequest for a time that is none, Unsupported for a job that is only
+        named.
         """
 
     def get(self, name: str) -> ScheduleRecord:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupported
 from mlops_dagster.workspace import Workspace
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
@@ -309,3 +310,25 @@ def test_one_bad_step_and_nothing_is_started(
         workspace.jobs.submit(job(text))
     assert workspace.jobs.list() == []
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_literal_that_does_not_fit_a_steps_input_is_refused_before_anything_runs(
+    workspace: Workspace, job: WriteJob
+) -> None:
+    loaded = job("""
+        type: pipeline
+        settings: {default_compute: azureml:cpu}
+        inputs: {n: 1}
+        jobs:
+          one:
+            component:
+              type: command
+              command: echo ${{inputs.n}}
+              environment: azureml:any@latest
+              inputs: {n: {type: integer, max: 5}}
+            inputs: {n: "${{parent.inputs.n}}"}
+    """)
+    wrong = loaded.step.model_copy(update={"inputs": {"n": InputValue(value=9)}})
+    with pytest.raises(InvalidRequest, match=r"jobs\.one\.inputs\.n is 9; expected at most 5"):
+        workspace.jobs.submit(loaded.model_copy(update={"step": wrong}))
+    assert workspace.jobs.list() == []

@@ -10,7 +10,7 @@ import pytest
 
 from mlops_dagster.aml import load_schedule
 from mlops_dagster.aml.assets import Schedule
-from mlops_dagster.errors import MlopsError, NotFound, Unsupported
+from mlops_dagster.errors import Conflict, MlopsError, NotFound, Unsupported
 from mlops_dagster.workspace import Workspace
 from mlops_dagster.workspace.ports import JobStatus
 
@@ -97,3 +97,23 @@ def test_a_job_by_its_name_is_refused_with_what_to_write(
     head = NIGHTLY.partition("create_job")[0]
     with pytest.raises(Unsupported, match="Name the job's file"):
         workspace.schedules.create(schedule(tmp_path, f"{head}create_job: azureml:train:1\n"))
+
+
+def test_a_name_that_dagster_could_not_tell_from_another_is_refused(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.schedules.create(schedule(tmp_path, NIGHTLY.replace("name: nightly", "name: a-b")))
+    with pytest.raises(Conflict, match="'a_b' has nearly the name of the schedule 'a-b'"):
+        workspace.schedules.create(
+            schedule(tmp_path, NIGHTLY.replace("name: nightly", "name: a_b"))
+        )
+    workspace.schedules.create(schedule(tmp_path, NIGHTLY.replace("name: nightly", "name: a-b")))
+    assert [record.name for record in workspace.schedules.list()] == ["a-b"]
+
+
+def test_a_cron_expression_without_a_date_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    loaded = schedule(tmp_path)
+    trigger = loaded.trigger.model_copy(update={"expression": "0 0 31 2 *"})
+    with pytest.raises(MlopsError, match="there is no such date in any year"):
+        workspace.schedules.create(loaded.model_copy(update={"trigger": trigger}))
+    assert workspace.schedules.list() == []

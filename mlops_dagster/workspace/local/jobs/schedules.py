@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,7 +79,9 @@ class LocalSchedules(Schedules):
                 f"The schedule {schedule.name} runs {schedule.job_reference}, a job by its name.",
                 remedy="Name the job's file as `create_job:` instead.",
             )
-        declared = self._entries().declared.get(schedule.name)
+        entries = self._entries()
+        _refuse_similar_name(schedule.name, entries.by_name)
+        declared = entries.declared.get(schedule.name)
         if declared is not None:
             raise Conflict(
                 f"The project declares the schedule {schedule.name} in {declared[1].source}.",
@@ -202,6 +204,19 @@ def _declared_entries(cloud: Path | None, switched: Sequence[sqlite3.Row]) -> _E
         record = ScheduleRecord.from_schedule(schedule, is_enabled=is_enabled)
         declared[schedule.name] = (record, schedule)
     return _Entries(declared, {}, problems)
+
+
+def _refuse_similar_name(name: str, others: Iterable[str]) -> None:
+    """Dagster, which carries schedules out, cannot tell ``a-b`` and ``a_b`` apart."""
+    from mlops_dagster.aml.names import identifier
+
+    for other in others:
+        if other != name and identifier(other) == identifier(name):
+            raise Conflict(
+                f"The schedule {name!r} has nearly the name of the schedule {other!r}:"
+                " Dagster cannot tell them apart.",
+                remedy=f"Choose another name, or remove the schedule {other!r}.",
+            )
 
 
 def _created_entry(row: sqlite3.Row) -> _Entry:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.aml.bindings import Binding, fill, sole_binding
 from mlops_dagster.aml.control_flow import expand_control_flow
-from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputValue
+from mlops_dagster.aml.input_literals import literal_problem
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputValue, Scalar
 from mlops_dagster.aml.job import Job, PipelineComponent, Step, SweepLimits
 from mlops_dagster.aml.references import LocalPath, parse_reference
 from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
@@ -296,8 +297,10 @@ class _Draft:
         if isinstance(given, str):
             if (binding := sole_binding(given)) and binding.root.startswith("parent."):
                 source = bound_input(binding, context)
-                if not (isinstance(source, Value) and spec.is_data):
+                if not isinstance(source, Value):
                     return source
+                if not spec.is_data:
+                    return _checked_literal(source.value, spec, where)
                 given = str(source.value)
             else:
                 own = _job_bindings(context) if value.path is not None else {}
@@ -309,7 +312,7 @@ class _Draft:
                 raise InvalidRequest(
                     f"{where} holds a NUL character, which no process can be given."
                 )
-            return Value(given)
+            return _checked_literal(given, spec, where)
         found = self._storage.resolve(
             str(given),
             field=where,
@@ -429,6 +432,13 @@ class _Draft:
             where = context.field_path("resources.instance_count")
             raise InvalidRequest(f"{where} is {count!r}; a number of nodes is expected.")
         return int(count)
+
+
+def _checked_literal(literal: Scalar, spec: InputSpec, where: str) -> Value:
+    """The literal, as it was given. Raises InvalidRequest where it does not fit its declaration."""
+    if expected := literal_problem(literal, spec):
+        raise InvalidRequest(f"{where} is {literal!r}; {expected}.", remedy=f"--set {where}=VALUE")
+    return Value(literal)
 
 
 def _target(step: Step, context: StepContext) -> str:

@@ -1,13 +1,10 @@
-"""Literals: whether a scalar fits the type that is declared for it, and what it then becomes."""
+"""Literals as inputs: whether a scalar fits the input that it is given to, and what it becomes."""
 
 from __future__ import annotations
 
 import math
 
-from mlops_dagster.aml.bindings import bindings
-from mlops_dagster.aml.document import short_repr
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputType, Scalar
-from mlops_dagster.aml.node import Node
 
 
 def literal_type(value: Scalar) -> InputType:
@@ -34,35 +31,27 @@ def coerce_literal(value: Scalar, type: InputType) -> Scalar:
                 return str(value).strip().lower() == "true"
             raise ValueError("true or false")
         case "integer":
-            return _whole(value)
+            return _whole_number(value)
         case "number":
             return _number(value)
         case _:
             raise ValueError("data")
 
 
-def read_literal(node: Node, value: Scalar, spec: InputSpec) -> Scalar | None:
-    """The literal as its declaration wants it; None, with the mistake noted, where it cannot be."""
-    if isinstance(value, str) and bindings(value):
-        return value
+def literal_problem(value: Scalar, spec: InputSpec) -> str | None:
+    """What was expected instead of ``value``, by type, ``enum``, ``min`` and ``max``; else None."""
     try:
-        found = coerce_literal(value, spec.type)
+        literal = coerce_literal(value, spec.type)
     except ValueError as error:
-        node.add_problem(
-            f"Found {short_repr(value)}; expected {error}, for the input is declared {spec.type}."
-        )
-        return None
-    if spec.enum and str(found) not in {str(allowed) for allowed in spec.enum}:
-        allowed = ", ".join(str(value) for value in spec.enum)
-        node.add_problem(f"Found {short_repr(value)}; expected one of {allowed}.")
-        return None
-    if isinstance(found, int | float) and not isinstance(found, bool):
+        return f"expected {error}, for the input is declared {spec.type}"
+    if spec.enum and str(literal) not in {str(allowed) for allowed in spec.enum}:
+        return f"expected one of {', '.join(str(allowed) for allowed in spec.enum)}"
+    if isinstance(literal, int | float) and not isinstance(literal, bool):
         low = -math.inf if spec.min is None else spec.min
         high = math.inf if spec.max is None else spec.max
-        if not low <= found <= high:
-            node.add_problem(f"Found {short_repr(value)}; expected {_range(spec)}.")
-            return None
-    return found
+        if not low <= literal <= high:
+            return f"expected {_range(spec)}"
+    return None
 
 
 def _range(spec: InputSpec) -> str:
@@ -73,7 +62,7 @@ def _range(spec: InputSpec) -> str:
     return f"between {spec.min:g} and {spec.max:g}"
 
 
-def _whole(value: Scalar) -> int:
+def _whole_number(value: Scalar) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     try:
