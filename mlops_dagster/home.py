@@ -1,18 +1,24 @@
-"""Where this machine keeps its state: jobs and data of the local workspace, ledgers of landings."""
+"""What lies around a folder: its project, the list of projects, and this machine's state."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-_ROOT_MARKS = (".mlops", "workspace.yaml")
+PROJECT_FILE = "project.yaml"
+ROOT_FILE = "workspace.yaml"
+
+_ROOT_MARKS = (".mlops", ROOT_FILE)
 
 
 def find_home(start: Path | None = None) -> Path:
     """The state folder for work that starts in ``start`` (by default the current directory).
 
-    ``$MLOPS_HOME``; else ``.mlops`` in the nearest folder upwards that has one or that holds a
-    ``workspace.yaml``; else ``.mlops`` in ``start``. It need not exist yet.
+    It holds jobs and data of the local workspace and ledgers of landings. ``$MLOPS_HOME``; else
+    ``.mlops`` in the nearest folder upwards that has one or that holds a ``workspace.yaml``; else
+    ``.mlops`` in ``start``. It need not exist yet.
     """
     if chosen := os.environ.get("MLOPS_HOME"):
         return Path(chosen).expanduser().absolute()
@@ -21,3 +27,46 @@ def find_home(start: Path | None = None) -> Path:
         if any((folder / mark).exists() for mark in _ROOT_MARKS):
             return folder / ".mlops"
     return start / ".mlops"
+
+
+def find_project(start: Path | None = None) -> Path | None:
+    """The nearest folder, from ``start`` upwards, that holds a project.yaml; None without one."""
+    return _nearest(PROJECT_FILE, start)
+
+
+def find_projects(start: Path | None = None) -> list[Path]:
+    """The project around ``start``; outside of every project, those that workspace.yaml lists."""
+    around = find_project(start)
+    if around is not None:
+        return [around]
+    root = find_root(start)
+    return list(dict.fromkeys(_listed_projects(root))) if root is not None else []
+
+
+def find_root(start: Path | None = None) -> Path | None:
+    """The nearest folder, from ``start`` upwards, that holds a workspace.yaml."""
+    return _nearest(ROOT_FILE, start)
+
+
+def _nearest(name: str, start: Path | None) -> Path | None:
+    start = (start or Path.cwd()).absolute()
+    for folder in (start, *start.parents):
+        if (folder / name).is_file():
+            return folder
+    return None
+
+
+def _listed_projects(root: Path) -> Iterator[Path]:
+    """The folders of the code locations that workspace.yaml lists, those that hold a project."""
+    import yaml
+
+    try:
+        declared = yaml.safe_load((root / ROOT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return  # Dagster says what is wrong with it
+    entries: Any = declared.get("load_from") if isinstance(declared, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        file = entry.get("python_file") if isinstance(entry, dict) else None
+        path = file.get("relative_path") if isinstance(file, dict) else file
+        if isinstance(path, str) and (root / path).parent.joinpath(PROJECT_FILE).is_file():
+            yield (root / path).parent

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops_dagster.cli.output import Format, Output, note, print_json, visible
-from mlops_dagster.cli.session import PROJECT_FILE, find_project, session
+from mlops_dagster.cli.command import show
+from mlops_dagster.cli.output import note, visible
+from mlops_dagster.cli.session import session
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound, Problem
+from mlops_dagster.home import PROJECT_FILE, ROOT_FILE, find_home, find_project, find_projects
 
 if TYPE_CHECKING:
     from mlops_dagster.aml import Job, Schedule
 
-# Folders that hold what others wrote or what a machine made.
-_LEFT_OUT = frozenset({".git", ".mlops", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
+# Folders that hold what others wrote, what a machine made, or what is wrong on purpose.
+_LEFT_OUT = frozenset(
+    {".git", ".mlops", ".venv", "venv", "node_modules", "__pycache__", ".tox", "tests"}
+)
 _SUFFIXES = (".yml", ".yaml")
 
 # What tells an Azure ML file that names no $schema from the YAML of other tools.
@@ -31,20 +35,25 @@ def check(
     context: typer.Context,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH...", help="Files and folders; by default the current folder."),
+        typer.Argument(
+            metavar="PATH...",
+            help="Files and folders; by default the current folder, or in the repository's root "
+            "the projects of workspace.yaml.",
+            show_default=False,
+        ),
     ] = None,
     official: Annotated[
         bool,
         typer.Option("--official", help="Ask Azure ML's own loader as well (needs azure-ai-ml)."),
     ] = False,
-    output: Output = Format.TABLE,
 ) -> None:
     """Check Azure ML YAML and project.yaml.
 
     Every mistake below the paths is printed with its file and line, and so is every place that
-    the workspace on this machine cannot run; the exit status is then 2.
+    the workspace on this machine cannot run; the exit status is then 2. Folders named tests are
+    left out unless they are named themselves.
     """
-    files = list(_files(paths or [Path()]))
+    files = list(_files(paths or _places()))
     problems = [problem for file in files for problem in _problems(file)]
     problems += _similar_schedule_names(files, problems)
     if session(context).chosen == "local":
@@ -53,14 +62,23 @@ def check(
     if official:
         problems += _problems_of_official_loader(files, problems)
     problems = list(dict.fromkeys(sorted(problems)))
-    if output is Format.JSON:
-        print_json(problems)
-    else:
+
+    def table() -> None:
         for problem in problems:
             print(visible(str(problem), lines=True))
         note(_summary(files, problems))
+
+    show(context, problems, table)
     if problems:
         raise typer.Exit(2)
+
+
+def _places() -> list[Path]:
+    """The current folder; in a repository's root the projects that its workspace.yaml lists."""
+    here = Path.cwd()
+    if not (here / ROOT_FILE).is_file() or not (projects := find_projects()):
+        return [Path()]
+    return [project.relative_to(here) for project in projects if project.is_relative_to(here)]
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -135,7 +153,6 @@ def _problems(file: Path) -> list[Problem]:
 def _problems_of_schedules(files: list[Path]) -> list[Problem]:
     """Why schedules of the projects at hand are missing in Dagster, those kept in the state too."""
     from mlops_dagster.aml import load_schedules
-    from mlops_dagster.home import find_home
     from mlops_dagster.workspace import connect
 
     problems: list[Problem] = []

@@ -14,8 +14,10 @@ from typing import Literal
 
 import typer
 
-from mlops_dagster.cli.output import Format, Output, note, print_json, print_table
-from mlops_dagster.cli.session import find_project
+from mlops_dagster.cli.command import show
+from mlops_dagster.cli.output import note
+from mlops_dagster.cli.tables import print_table
+from mlops_dagster.home import find_home, find_project
 
 _LEAST_FREE_GB = 2
 
@@ -36,18 +38,20 @@ class Finding:
     gives: str
 
 
-def doctor(output: Output = Format.TABLE) -> None:
+def doctor(context: typer.Context) -> None:
     """Say what is here and what is missing.
 
     Optional parts are told with what each would give; the exit status is 1 only where something
     that is needed is not there.
     """
     findings = [*_machine(), *_state(), *_required(), *_optional()]
-    if output is Format.JSON:
-        print_json(findings)
-    else:
-        rows = [(f.part, f.status, f.found, f.gives) for f in findings]
-        print_table(("part", "status", "found", "what it gives"), rows, empty="")
+    rows = [(f.part, f.status, f.found, f.gives) for f in findings]
+    columns = ("part", "status", "found", "what it gives")
+    show(
+        context,
+        findings,
+        lambda: print_table(columns, rows, empty="", shorten=("found", "what it gives")),
+    )
     problems = [finding.part for finding in findings if finding.status == "problem"]
     if problems:
         note(f"Mend first: {', '.join(problems)}.")
@@ -71,7 +75,6 @@ def _machine() -> Iterator[Finding]:
 
 
 def _state() -> Iterator[Finding]:
-    from mlops_dagster.home import find_home
 
     home = find_home()
     there = next(folder for folder in (home, *home.parents) if folder.exists())

@@ -17,6 +17,7 @@ import typer
 from typer.main import get_command
 
 from mlops_dagster.cli import check, doctor
+from mlops_dagster.cli.command import Group, command
 from mlops_dagster.cli.dagster import ui
 from mlops_dagster.cli.demo import command as demo
 from mlops_dagster.cli.nouns import compute, data, job, landing, model, schedule
@@ -26,6 +27,7 @@ from mlops_dagster.errors import MlopsError
 
 app = typer.Typer(
     name="mlops",
+    cls=Group,
     help="Run Azure Machine Learning's YAML on this machine, and see it in Dagster.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,17 +36,17 @@ app = typer.Typer(
 )
 
 # A new noun: one module beside this one, one line here, and its page in docs/cli.md.
-app.command("demo")(demo.demo)
-app.command("ui")(ui.ui)
-app.command("check")(check.check)
+command(app, "demo", example="mlops demo --project projects/flight_delays")(demo.demo)
+command(app, "ui", example="mlops ui --port 3001 --no-open", prints_data=False)(ui.ui)
+command(app, "check", example="mlops check pipelines code --official")(check.check)
 app.add_typer(job.app, name="job")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
 app.add_typer(compute.app, name="compute")
 app.add_typer(landing.app, name="landing")
-app.command("stop")(ui.stop)
-app.command("doctor")(doctor.doctor)
+command(app, "stop", example="mlops stop", prints_data=False)(ui.stop)
+command(app, "doctor", example="mlops doctor")(doctor.doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,21 +10,35 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mlops_dagster.cli.formats import Format
+
 if TYPE_CHECKING:
     from mlops_dagster.workspace import Workspace
-
-PROJECT_FILE = "project.yaml"
 
 
 @dataclass(frozen=True)
 class Session:
-    """The global options of one call.
+    """The options of one call that every command has.
 
     Attributes:
         workspace: the workspace's name; None for the default one.
+        output: the form in which data is printed; None where none was asked for.
+        query: the JMESPath query that chooses what is printed of it.
     """
 
     workspace: str | None = None
+    output: Format | None = None
+    query: str | None = None
+
+    @property
+    def form(self) -> Format:
+        """The form in which data is printed: what a query chooses is JSON, as in ``az``."""
+        return self.output or (Format.TABLE if self.query is None else Format.JSON)
+
+    @property
+    def prints_table(self) -> bool:
+        """Whether the command prints for people, in tables and words of its own."""
+        return self.form is Format.TABLE and self.query is None
 
     @property
     def chosen(self) -> str:
@@ -40,6 +54,7 @@ class Session:
         Raises NotFound where there is no such workspace, WorkspaceUnavailable where its state
         cannot be used.
         """
+        from mlops_dagster.home import find_project
         from mlops_dagster.workspace import connect
 
         workspace = connect(self.workspace, project=find_project(start))
@@ -53,21 +68,3 @@ def session(context: typer.Context) -> Session:
     """The session that the global options made."""
     found = context.obj
     return found if isinstance(found, Session) else Session()
-
-
-def find_project(start: Path | None = None) -> Path | None:
-    """The nearest folder, from ``start`` upwards, that holds a project.yaml; None without one."""
-    start = (start or Path.cwd()).absolute()
-    for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return folder
-    return None
-
-
-def find_root(start: Path | None = None) -> Path | None:
-    """The nearest folder, from ``start`` upwards, that holds a workspace.yaml."""
-    start = (start or Path.cwd()).absolute()
-    for folder in (start, *start.parents):
-        if (folder / "workspace.yaml").is_file():
-            return folder
-    return None

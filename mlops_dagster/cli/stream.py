@@ -15,6 +15,7 @@ import typer
 
 from mlops_dagster.cli.output import console, duration, is_interactive, note, visible
 from mlops_dagster.errors import JobFailed, MlopsError
+from mlops_dagster.home import find_home
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -100,8 +101,6 @@ def raise_unless_completed(jobs: Jobs, record: JobRecord) -> None:
 
 def command_prefix(workspace: Workspace) -> str:
     """What must stand before `mlops` in the current directory to reach this workspace's state."""
-    from mlops_dagster.home import find_home
-
     home = getattr(workspace, "home", None)
     if home is None or home == find_home():
         return ""

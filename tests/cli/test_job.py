@@ -8,14 +8,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops_dagster.workspace import connect
-from mlops_dagster.workspace.ports import JobRecord, JobStatus
+from mlops_dagster.workspace.ports import JobStatus
 
 from .conftest import Mlops, program_path
 
@@ -102,7 +101,6 @@ def test_set_changes_an_input_and_is_never_more_than_data(
 def test_as_json_stdout_holds_the_record_alone(mlops: Mlops, write_job: WriteJob) -> None:
     ran = mlops("job", "run", write_job("echo hello"), "--name", "one", "-o", "json")
     record = ran.json()
-    assert list(record) == [field.name for field in fields(JobRecord)]
     assert (record["name"], record["status"]) == ("one", "Completed")
     assert "hello" in ran.err
 
@@ -111,7 +109,7 @@ def test_create_returns_at_once_and_stream_follows(mlops: Mlops, write_job: Writ
     job = write_job("echo before; sleep 1; echo after")
     created = mlops("job", "create", "-f", job, "--name", "slow", "--experiment-name", "mine")
     assert (created.status, created.out) == (0, "slow\n")
-    assert mlops("job", "show", "slow", "-o", "json").json()["experiment"] == "mine"
+    assert mlops("job", "show", "slow", "-o", "json").json()["experiment_name"] == "mine"
     followed = mlops("job", "stream", "slow")
     assert (followed.status, followed.out) == (0, "before\nafter\n")
     assert mlops("job", "logs", "slow").out == "before\nafter\n"
@@ -159,14 +157,14 @@ def test_list_shows_the_newest_first_and_steps_as_a_tree(
     mlops("job", "run", pipeline("true"), "--name", "new", "--experiment-name", "e2")
     listed = mlops("job", "list", "-o", "json").json()
     assert [job["name"] for job in listed] == ["new", "old"]
-    assert [job["name"] for job in mlops("job", "list", "--limit", "1", "-o", "json").json()] == [
-        "new"
-    ]
-    only = mlops("job", "list", "--experiment", "e1", "-o", "json").json()
+    assert [
+        job["name"] for job in mlops("job", "list", "--max-results", "1", "-o", "json").json()
+    ] == ["new"]
+    only = mlops("job", "list", "--experiment-name", "e1", "-o", "json").json()
     assert [job["name"] for job in only] == ["old"]
     tree = mlops("job", "list", "--tree", "-o", "json").json()
     assert [step["step"] for step in tree[0]["steps"]] == ["first", "second"]
-    steps = mlops("job", "list", "--parent", "new", "-o", "json").json()
+    steps = mlops("job", "list", "-p", "new", "-o", "json").json()
     assert {step["step"] for step in steps} == {"first", "second"}
     table = mlops("job", "list", "--tree").out.splitlines()
     assert table[0].split()[:3] == ["name", "status", "type"]
@@ -183,7 +181,7 @@ def test_download_copies_outputs_and_says_where(
         more="outputs:\n  model: {type: uri_file}\n  other: {type: uri_file}\n",
     )
     mlops("job", "run", job, "--name", "maker")
-    one = mlops("job", "download", "maker", "--output-name", "model", "--to", "got", "-o", "json")
+    one = mlops("job", "download", "maker", "--output-name", "model", "-p", "got", "-o", "json")
     contents = [Path(path).read_text() for path in one.json() if Path(path).is_file()]
     assert "model\n" in contents
     assert "other\n" not in contents
@@ -254,7 +252,6 @@ def test_names_and_logs_are_never_markup(mlops: Mlops, write_job: WriteJob) -> N
     job = write_job("echo '[bold]x[/bold] [/nope]'", more="display_name: '[red]d[/nope]'\n")
     ran = mlops("job", "run", job, "--name", "marked")
     assert ran.out == "[bold]x[/bold] [/nope]\n"
-    assert "[red]d[/nope]" in mlops("job", "list").out
     assert "[red]d[/nope]" in mlops("job", "show", "marked").out
 
 

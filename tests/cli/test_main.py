@@ -41,7 +41,8 @@ def test_help_loads_nothing_heavy() -> None:
     [
         ["no-such-command"],
         ["job", "run"],
-        ["job", "list", "--limit", "none"],
+        ["job", "list", "--max-results", "none"],
+        ["job", "list", "--query", "["],
         ["job", "show", "job", "--output", "xml"],
         ["--workspace", "mars", "job", "list"],
         ["job", "run", "missing.yml"],

@@ -60,6 +60,19 @@ def test_a_declared_schedule_is_listed_and_checked(mlops: Mlops, here: Path) -> 
     assert "again.yml" in mlops("schedule", "delete", "weekly").err
 
 
+def test_a_schedule_is_triggered_once_for_each_time(mlops: Mlops, here: Path) -> None:
+    (here / "job.yml").write_text(JOB)
+    (here / "weekly.yml").write_text(SCHEDULE)
+    assert mlops("schedule", "create", "-f", "weekly.yml").status == 0
+    at = ("--schedule-time", "2024-05-06T04:30:00Z")
+    first, second = (mlops("schedule", "trigger", "-n", "weekly", *at).out for _ in range(2))
+    assert first == second
+    assert mlops("job", "stream", first.strip()).status == 0
+    assert len(mlops("job", "list", "-o", "json").json()) == 1
+    wrong = mlops("schedule", "trigger", "-n", "weekly", "--schedule-time", "noon")
+    assert (wrong.status, "no time" in wrong.err) == (2, True)
+
+
 def test_a_project_s_schedule_says_who_carries_it_out(mlops: Mlops, here: Path) -> None:
     (here / "project.yaml").write_text("name: tiny\n")
     (here / "job.yml").write_text(JOB)

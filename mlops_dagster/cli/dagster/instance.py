@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_dagster.cli.session import find_root
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
+from mlops_dagster.home import find_home, find_root
 
 SETTINGS = """\
 # Dagster's settings for the runs on this machine; written once, yours to change.
@@ -72,8 +72,6 @@ def find_place(start: Path | None = None) -> Place:
         InvalidRequest: there is no workspace.yaml here or above.
         WorkspaceUnavailable: the folder cannot be made.
     """
-    from mlops_dagster.home import find_home
-
     root = find_root(start)
     if root is None:
         raise InvalidRequest(

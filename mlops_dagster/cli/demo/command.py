@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlops_dagster.cli.command import show
 from mlops_dagster.cli.dagster.instance import Place, find_place
 from mlops_dagster.cli.demo.drops import emulated_account
 from mlops_dagster.cli.demo.landing import land
 from mlops_dagster.cli.demo.summary import jobs_of, print_summary, summarize
-from mlops_dagster.cli.output import Format, Output, note, print_json
+from mlops_dagster.cli.output import note
 from mlops_dagster.cli.progress import Outcome, Progress
 from mlops_dagster.cli.session import session
 from mlops_dagster.errors import InvalidRequest, MlopsError
@@ -54,7 +55,6 @@ def demo(
             help="Have the files land in this workspace's storage account, emulated by Azurite.",
         ),
     ] = None,
-    output: Output = Format.TABLE,
 ) -> None:
     """Run a project in Dagster, from raw data to scores, also of files that land.
 
@@ -75,15 +75,14 @@ def demo(
         emulated_account(place, declared, azurite),
         session(context).open(declared.folder) as workspace,
     ):
-        outcomes = _run_all(place, declared, partition, workspace, quiet=output is Format.JSON)
+        outcomes = _run_all(
+            place, declared, partition, workspace, quiet=not session(context).prints_table
+        )
         landed = None
         if landing:
             landed = land(place, declared, emulated=azurite is not None)
         summary = summarize(workspace, declared, outcomes, time.monotonic() - started, landed)
-    if output is Format.JSON:
-        print_json(summary)
-    else:
-        print_summary(summary)
+    show(context, summary, lambda: print_summary(summary))
     # The process ends here: to collect Dagster's objects one by one would take it a second or more.
     gc.freeze()
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.cli.dagster.ui import served
 from mlops_dagster.cli.demo.drops import ContainerDrops, Drops, FolderDrops
-from mlops_dagster.cli.output import duration, note, print_table, visible
+from mlops_dagster.cli.output import duration, note, visible
+from mlops_dagster.cli.tables import print_table
 from mlops_dagster.errors import MlopsError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlops_dagster.cli.demo.landing import Landed, print_landed
-from mlops_dagster.cli.output import duration, note, print_table, visible
+from mlops_dagster.cli.output import duration, note, visible
 from mlops_dagster.cli.progress import CheckResult, Outcome
+from mlops_dagster.cli.tables import print_table
 from mlops_dagster.errors import MlopsError
 
 if TYPE_CHECKING:

@@ -7,65 +7,63 @@ from typing import Annotated
 
 import typer
 
-from mlops_dagster.cli.nouns.registry import parse_version
-from mlops_dagster.cli.output import Format, Output, print_fields, print_json, print_table
+from mlops_dagster.cli.command import command, group, show
+from mlops_dagster.cli.nouns.registry import Label, MaxResults, Version, parse_version
+from mlops_dagster.cli.output import ago
+from mlops_dagster.cli.records import asset_data
 from mlops_dagster.cli.session import session
+from mlops_dagster.cli.tables import print_fields, print_table
 from mlops_dagster.errors import MlopsError
 
-app = typer.Typer(help="Registered data assets and their versions.", no_args_is_help=True)
+app = group("Registered data assets and their versions.")
 
 
-@app.command("list")
+@command(app, "list", example="mlops data list --name flights")
 def list_data(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="Every version of this asset.")
+        str | None,
+        typer.Option("--name", "-n", metavar="NAME", help="Every version of this asset."),
     ] = None,
-    output: Output = Format.TABLE,
+    most: MaxResults = None,
 ) -> None:
     """List the latest version of every data asset, or every version of one."""
     with session(context).open() as workspace:
-        assets = workspace.data.list(name)
-    if output is Format.JSON:
-        print_json(assets)
-        return
-    rows = [(a.name, a.version, a.type, a.created_at, a.job, a.uri) for a in assets]
-    columns = ("name", "version", "type", "created", "job", "uri")
-    print_table(columns, rows, empty="There are no registered data assets.")
+        assets = list(workspace.data.list(name))[:most]
+
+    def table() -> None:
+        rows = [(a.name, a.version, a.type, ago(a.created_at), a.job) for a in assets]
+        columns = ("name", "version", "type", "created", "job")
+        print_table(columns, rows, empty="There are no registered data assets.", shorten=("job",))
+
+    show(context, [asset_data(asset) for asset in assets], table)
 
 
-@app.command()
-def show(
-    context: typer.Context,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="NAME for the latest version, or NAME:VERSION.")
-    ],
-    version: Annotated[
-        str | None, typer.Option("--version", "-v", help="Instead of NAME:VERSION.")
-    ] = None,
-    output: Output = Format.TABLE,
+@command(app, "show", named="data asset", example="mlops data show --name flights --version 2")
+def show_data(
+    context: typer.Context, name: str, version: Version = None, label: Label = None
 ) -> None:
     """Show a version: what it is, where it lies and the job that wrote it."""
     with session(context).open() as workspace:
-        asset = workspace.data.get(*parse_version(name, version))
-        path = None
-        if output is Format.TABLE:
+        asset = workspace.data.get(*parse_version(name, version, label))
+
+        def table() -> None:
+            path = None
             # What lies behind a URL may be out of reach; the version can be shown all the same.
             with contextlib.suppress(MlopsError):
                 path = workspace.data.local_path(asset.uri)
-    if output is Format.JSON:
-        print_json(asset)
-        return
-    print_fields(
-        {
-            "name": asset.name,
-            "version": asset.version,
-            "type": asset.type,
-            "description": asset.description,
-            "created": asset.created_at,
-            "uri": asset.uri,
-            "path": path,
-            "job": asset.job,
-            "tags": asset.tags,
-        }
-    )
+            print_fields(
+                {
+                    "name": asset.name,
+                    "version": asset.version,
+                    "type": asset.type,
+                    "description": asset.description,
+                    "created": asset.created_at,
+                    "uri": asset.uri,
+                    "path": path,
+                    "job": asset.job,
+                    "tags": asset.tags,
+                }
+            )
+
+        show(context, asset_data(asset), table)

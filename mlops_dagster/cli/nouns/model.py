@@ -2,84 +2,203 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops_dagster.cli.nouns.registry import parse_version
-from mlops_dagster.cli.output import Format, Output, print_fields, print_json, print_table
+from mlops_dagster.cli.command import command, group, show
+from mlops_dagster.cli.nouns.registry import Label, MaxResults, Version, parse_version
+from mlops_dagster.cli.output import ago
+from mlops_dagster.cli.overrides import parse_overrides
+from mlops_dagster.cli.records import model_data
 from mlops_dagster.cli.session import session
+from mlops_dagster.cli.tables import print_fields, print_table
+from mlops_dagster.errors import InvalidRequest, MlopsError
+from mlops_dagster.home import find_projects
 
-app = typer.Typer(help="Registered models and their versions.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from mlops_dagster.workspace.ports import Models, ModelVersion
 
-_Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="NAME for the latest version, or NAME:VERSION.")
-]
-_Version = Annotated[str | None, typer.Option("--version", "-v", help="Instead of NAME:VERSION.")]
+app = group("Registered models and their versions.")
 
 
-@app.command("list")
+@command(app, "list", example="mlops model list --name flight-delays")
 def list_models(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Option("--name", "-n", help="Every version of this model.")
+        str | None,
+        typer.Option("--name", "-n", metavar="NAME", help="Every version of this model."),
     ] = None,
-    output: Output = Format.TABLE,
+    most: MaxResults = None,
 ) -> None:
-    """List the latest version of every model, or every version of one."""
+    """List the latest version of every model, or every version of one, and the champion."""
     with session(context).open() as workspace:
-        models = workspace.models.list(name)
-    if output is Format.JSON:
-        print_json(models)
-        return
-    rows = [(m.name, m.version, m.type, m.created_at, m.job, m.tags) for m in models]
-    columns = ("name", "version", "type", "created", "job", "tags")
-    print_table(columns, rows, empty="There are no registered models.")
+        versions = list(workspace.models.list(name))[:most]
+
+        def table() -> None:
+            champions = _champions(workspace.models, versions)
+            metrics = _deciding_metrics()
+            rows = [
+                (
+                    each.name,
+                    each.version,
+                    _figure(each, metrics.get(each.name)),
+                    _champion_cell(each, champions.get(each.name), metrics.get(each.name)),
+                    ago(each.created_at),
+                    each.job,
+                )
+                for each in versions
+            ]
+            columns = ("name", "version", "metric", "champion", "created", "job")
+            empty = "There are no registered models."
+            print_table(columns, rows, empty=empty, shorten=("job",))
+
+        show(context, [model_data(version) for version in versions], table)
 
 
-@app.command()
-def show(
-    context: typer.Context, name: _Name, version: _Version = None, output: Output = Format.TABLE
+@command(app, "show", named="model", example="mlops model show --name flight-delays --version 3")
+def show_model(
+    context: typer.Context, name: str, version: Version = None, label: Label = None
 ) -> None:
     """Show a version: where it lies and the job, data and code it came from."""
     with session(context).open() as workspace:
-        model = workspace.models.get(*parse_version(name, version))
-    if output is Format.JSON:
-        print_json(model)
-        return
-    print_fields(
-        {
-            "name": model.name,
-            "version": model.version,
-            "type": model.type,
-            "description": model.description,
-            "created": model.created_at,
-            "uri": model.uri,
-            "digest": model.digest,
-            "job": model.job,
-            "data": ", ".join(model.data),
-            "code": model.code,
-            "tags": model.tags,
-            "properties": model.properties,
+        model = workspace.models.get(*parse_version(name, version, label))
+        champions = _champions(workspace.models, [model])
+
+    def table() -> None:
+        from mlops_dagster.release.champion import CHAMPION_SINCE, METRIC_TAG
+
+        own = {
+            key: value
+            for key, value in model.tags.items()
+            if key != CHAMPION_SINCE and not key.startswith(METRIC_TAG)
         }
-    )
+        champion = champions.get(model.name)
+        is_champion = champion is not None and champion.version == model.version
+        print_fields(
+            {
+                "name": model.name,
+                "version": model.version,
+                "type": model.type,
+                "description": model.description,
+                "champion": "yes" if is_champion else champion and f"no; it is {champion.version}",
+                "created": model.created_at,
+                "uri": model.uri,
+                "digest": model.digest,
+                "job": model.job,
+                "data": ", ".join(model.data),
+                "code": model.code,
+                "tags": own,
+                "properties": model.properties,
+            }
+        )
+        metrics = sorted(
+            (key.removeprefix(METRIC_TAG), float(value))
+            for key, value in model.tags.items()
+            if key.startswith(METRIC_TAG)
+        )
+        if metrics:
+            print()
+            print_table(("metric", "value"), metrics, empty="")
+
+    show(context, model_data(model), table)
 
 
-@app.command()
+@command(app, "update", named="model", example="mlops model update -n m -v 3 --set tags.stage=Prod")
+def update(
+    context: typer.Context,
+    name: str,
+    version: Version = None,
+    label: Label = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="tags.NAME=VALUE", help="Set a tag; takes several."),
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option("--remove", metavar="tags.NAME", help="Remove a tag; may be repeated."),
+    ] = None,
+) -> None:
+    """Set or remove tags of a version; everything else of it is immutable."""
+    tags: dict[str, str | None] = {
+        _tag(field): str(value) for field, value in parse_overrides(settings or []).items()
+    }
+    tags |= {_tag(field): None for field in remove or []}
+    if not tags:
+        raise InvalidRequest("There is nothing to update.", remedy="For example: --set tags.a=b")
+    with session(context).open() as workspace:
+        found = workspace.models.get(*parse_version(name, version, label))
+        model = workspace.models.tag(found.name, found.version, tags)
+    show(context, model_data(model), lambda: print(model.reference))
+
+
+@command(app, "download", named="model", example="mlops model download -n flight-delays -p models")
 def download(
     context: typer.Context,
-    name: _Name,
-    version: _Version = None,
+    name: str,
+    version: Version = None,
     to: Annotated[
-        Path, typer.Option("--to", help="The folder to write to; by default the current one.")
+        Path,
+        typer.Option(
+            "--download-path",
+            "-p",
+            metavar="FOLDER",
+            help="The folder to write to; by default the current one.",
+            show_default=False,
+        ),
     ] = Path(),
-    output: Output = Format.TABLE,
 ) -> None:
     """Copy a version's files into a folder, and print where they lie."""
     with session(context).open() as workspace:
         written = workspace.models.download(*parse_version(name, version), to)
-    if output is Format.JSON:
-        print_json([written])
-    else:
-        print(written)
+    show(context, [written], lambda: print(written))
+
+
+def _champions(models: Models, versions: list[ModelVersion]) -> Mapping[str, ModelVersion]:
+    from mlops_dagster.release.champion import find_champion
+
+    names = {version.name for version in versions}
+    found = {name: find_champion(models, name) for name in names}
+    return {name: champion for name, champion in found.items() if champion is not None}
+
+
+def _deciding_metrics() -> Mapping[str, str]:
+    """The metric that decides of a model, by its name, as the projects at hand declare it."""
+    from mlops_dagster.project import read_project
+
+    metrics: dict[str, str] = {}
+    for folder in find_projects():
+        try:
+            models = read_project(folder).models
+        except MlopsError:
+            continue  # `mlops check` says what is wrong with it
+        metrics |= {name: model.metric for name, model in models.items()}
+    return metrics
+
+
+def _champion_cell(version: ModelVersion, champion: ModelVersion | None, metric: str | None) -> str:
+    if champion is None:
+        return "none yet"
+    if champion.version == version.version:
+        return "yes"
+    figure = _figure(champion, metric)
+    return f"{champion.version} ({figure})" if figure else champion.version
+
+
+def _figure(version: ModelVersion, metric: str | None) -> str | None:
+    from mlops_dagster.release.champion import METRIC_TAG
+
+    value = version.tags.get(f"{METRIC_TAG}{metric}")
+    return f"{metric} {float(value):.4g}" if value is not None else None
+
+
+def _tag(field: str) -> str:
+    prefix, _, tag = field.partition(".")
+    if prefix != "tags" or not tag:
+        raise InvalidRequest(
+            f"{field!r} of a registered version cannot change; its tags can.",
+            remedy="Register a new version, or set a tag: --set tags.NAME=VALUE",
+        )
+    return tag

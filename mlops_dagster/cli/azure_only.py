@@ -1,0 +1,73 @@
+"""What `az ml` has and this command has not: why, and what to do instead.
+
+The commands and options are those of learn.microsoft.com/cli/azure/ml.
+"""
+
+from __future__ import annotations
+
+_COMPUTE = (
+    "A compute target of this machine is a file: .cloud/local/compute/NAME.yml of the project."
+)
+_VIRTUAL_MACHINE = "There are no virtual machines here; every compute target is this machine."
+_ENDPOINT = "Endpoints cannot be deployed to this machine yet."
+_REGISTRY = "There are no registries here. Name what stands in for an asset of one in .mlops/substitutions.yml."
+_WORKSPACE = (
+    "The workspace of this machine needs no making; infrastructure as code makes those on Azure."
+)
+_FEATURES = "There is no feature store here; register what it would give as a data asset."
+
+_COMMANDS = {
+    "job connect-ssh": "A job runs on this machine; what it writes is shown by: mlops job logs NAME",
+    "job show-services": "A job has no services here but MLflow: mlops job show NAME --web",
+    "model package": "Serve a model with Azure ML's inference server; nothing needs packaging here.",
+    "model share": _REGISTRY,
+    "data share": _REGISTRY,
+    "data import": "Imports from databases run on Azure only.",
+    "data list-materialization-status": "Imports from databases run on Azure only.",
+    "data mount": "Data lies on this machine; its path is shown by: mlops data show NAME",
+    "data delete": "A version is kept for the jobs that it came from or fed.",
+    "compute attach": _COMPUTE,
+    "compute create": _COMPUTE,
+    "compute update": _COMPUTE,
+    "compute delete": _COMPUTE,
+    "compute detach": _COMPUTE,
+    "compute start": _VIRTUAL_MACHINE,
+    "compute stop": _VIRTUAL_MACHINE,
+    "compute restart": _VIRTUAL_MACHINE,
+    "compute resize": _VIRTUAL_MACHINE,
+    "compute connect-ssh": _VIRTUAL_MACHINE,
+    "compute enable-sso": _VIRTUAL_MACHINE,
+    "compute list-nodes": _VIRTUAL_MACHINE,
+    "compute list-sizes": _VIRTUAL_MACHINE,
+    "compute list-usage": _VIRTUAL_MACHINE,
+    "online-endpoint": _ENDPOINT,
+    "online-deployment": _ENDPOINT,
+    "batch-endpoint": "Files that land are scored by the project's landing: mlops landing status",
+    "batch-deployment": "Files that land are scored by the project's landing: mlops landing status",
+    "serverless-endpoint": _ENDPOINT,
+    "marketplace-subscription": _ENDPOINT,
+    "registry": _REGISTRY,
+    "workspace": _WORKSPACE,
+    "workspace-hub": _WORKSPACE,
+    "datastore": "A datastore of this machine is a file: .cloud/local/datastores/NAME.yml of the project.",
+    "connection": "Connections to other services are kept by Azure only.",
+    "capability-host": "Agents run on Azure only.",
+    "feature-set": _FEATURES,
+    "feature-store": _FEATURES,
+    "feature-store-entity": _FEATURES,
+}
+_OPTIONS = {
+    "--registry-name": _REGISTRY,
+    "--skip-validation": "A job is always checked before it is submitted. Leave the option out.",
+    "--datastore": "Files are copied into the state folder; there is nothing to choose. Leave it out.",
+}
+
+
+def reason_for_command(path: str) -> str | None:
+    """Why there is no such command, where ``az ml`` has it; else None."""
+    return _COMMANDS.get(path)
+
+
+def reason_for_option(option: str) -> str | None:
+    """Why there is no such option, where ``az ml`` has it; else None."""
+    return _OPTIONS.get(option)
