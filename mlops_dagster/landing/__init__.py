@@ -35,10 +35,10 @@ from mlops_dagster.landing.maintenance import compact, expire
 from mlops_dagster.landing.overview import drops, replay, status
 from mlops_dagster.landing.place import Landing, open_landing
 from mlops_dagster.landing.reconcile import differences
+from mlops_dagster.landing.rules import Acceptance, Limits, Rules
 from mlops_dagster.landing.scoring import ScoringJob, give_up, score_batch
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.values import (
-    Acceptance,
     Batch,
     BatchOutcome,
     BatchRecord,
@@ -48,9 +48,7 @@ from mlops_dagster.landing.values import (
     DropOutcome,
     DropRecord,
     DropState,
-    Limits,
     Reason,
-    Rules,
     Status,
     Tick,
 )

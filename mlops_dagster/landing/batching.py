@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from mlops_dagster.landing.values import Batch, Entry, Limits, Waiting
+from mlops_dagster.landing.rules import Limits
+from mlops_dagster.landing.values import Batch, Entry, Waiting
 
 
 def cut(

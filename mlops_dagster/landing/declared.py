@@ -8,8 +8,9 @@ from pathlib import Path
 from mlops_dagster.errors import NotFound
 from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.place import Landing, open_landing
+from mlops_dagster.landing.rules import Limits, Rules
 from mlops_dagster.landing.selection import Selection
-from mlops_dagster.landing.values import DropRecord, Limits, Rules
+from mlops_dagster.landing.values import DropRecord
 from mlops_dagster.project import LandingPlace, Project
 from mlops_dagster.workspace import chosen_workspace
 
@@ -58,6 +59,8 @@ def declared_landing(project: Project, *, home: Path, workspace: str | None = No
         ),
         settle=declared.settle,
         attempts=declared.attempts,
+        retry_delay=declared.retry_delay,
+        timeout=declared.timeout,
     )
     return open_landing(
         project.name if workspace == _USUAL else f"{project.name}.{workspace}",

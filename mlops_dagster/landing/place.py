@@ -9,9 +9,9 @@ from typing import Any
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.ledger import Ledger
+from mlops_dagster.landing.rules import Rules
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.sources import Source
-from mlops_dagster.landing.values import Rules
 from mlops_dagster.objects import BlobStore, FolderStore
 
 

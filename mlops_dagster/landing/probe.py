@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mlops_dagster.landing.values import Acceptance, Reason, Refusal
+from mlops_dagster.landing.rules import Acceptance
+from mlops_dagster.landing.values import Reason, Refusal
 
 _INSPECTOR = Path(__file__).with_name("inspector.py")
 _START = 60.0  # seconds for the process to load its libraries, on a busy machine

@@ -14,7 +14,15 @@ _ID = 32
 
 
 class WrongOutput(MlopsError):
-    """A job completed, but what it wrote does not account for every row once."""
+    """A job completed, but what it wrote does not account for every row once.
+
+    Args:
+        drop: the id of the drop that is to blame, where one is.
+    """
+
+    def __init__(self, message: str, *, remedy: str | None = None, drop: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.drop = drop
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,7 @@ def _outcome(
             f"Drop {drop.path} has {rows:,} rows; the job scored {scored:,} and rejected "
             f"{quarantined:,}.",
             remedy="Every row must be in one of the job's outputs, once. Nothing was committed.",
+            drop=drop.id,
         )
     if scored:
         return DropOutcome(DropState.SCORED, rows, scored, quarantined)
@@ -133,6 +142,7 @@ def _rejects(drop: str, files: tuple[Path, ...]) -> Rejects:
         raise WrongOutput(
             f"The job rejected drop {drop} as a whole and {rows:,} rows of it one by one.",
             remedy="Write one row without a number, or one row for each that is rejected.",
+            drop=drop,
         )
     return Rejects(files, rows, whole)
 
@@ -151,4 +161,5 @@ def _unreadable(path: Path, error: Exception) -> WrongOutput:
     return WrongOutput(
         f"The job's output {path.name} cannot be read: {type(error).__name__}: {first}",
         remedy="Write Parquet; rejected rows with the columns row and reason.",
+        drop=path.name[:_ID],
     )

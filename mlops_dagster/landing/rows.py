@@ -168,6 +168,7 @@ def _fitted(batch: RecordBatch, schema: Schema, ours: Mapping[str, Any], file: s
             raise WrongOutput(
                 f"The column {field.name} of {file} does not fit the table: {error}",
                 remedy=f"The table has it as {field.type}; write that.",
+                drop=ours["drop_id"],
             ) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 

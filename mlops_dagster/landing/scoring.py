@@ -11,16 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from mlops_dagster.aml.inputs_outputs import InputValue
-from mlops_dagster.aml.job import Job
+from mlops_dagster.aml.job import CommandComponent, Job, Limits, PipelineComponent, Step
 from mlops_dagster.errors import Conflict
 from mlops_dagster.landing.commit import commit, rehearse
 from mlops_dagster.landing.ledger import Frozen
 from mlops_dagster.landing.place import Landing
 from mlops_dagster.landing.results import Results, WrongOutput, collect
+from mlops_dagster.landing.retries import Failure
 from mlops_dagster.landing.staging import Facts, Staged, stage, unstage
 from mlops_dagster.landing.values import Batch, BatchOutcome, BatchRecord, BatchState, now
 from mlops_dagster.workspace.ports import JobRecord, JobStatus, Workspace
@@ -80,11 +81,13 @@ def score_batch(
         if on_submit is not None:
             on_submit(job)
         job = workspace.jobs.wait(job.name)
+    if job is not None and job.status is not JobStatus.COMPLETED:
+        return _failed(landing, record, job, _job_failure(job))
     try:
         results = _results(record.batch, staged.facts, job, workspace, scoring)
         rehearse(landing.tables, record.batch, results)
     except WrongOutput as error:
-        return _failed(landing, record, job, error)
+        return _failed(landing, record, job, _output_failure(error))
     frozen = Frozen(
         job=job.name if job is not None else None,
         facts=staged.facts.to_json(),
@@ -99,12 +102,12 @@ def score_batch(
 
 
 def give_up(landing: Landing, batch_id: str, attempt: int, error: str) -> BatchRecord:
-    """Count an attempt as failed: the batch waits for the next one, or is parked after the last.
+    """Count an attempt as failed from outside, such as when its run died several times.
 
-    Nothing happens to an attempt that is over or whose results are being committed.
-    Raises NotFound.
+    The batch is tried again, divided or given up, as ``retries`` decides. Nothing happens to an
+    attempt that is over or whose results are being committed. Raises NotFound.
     """
-    return landing.ledger.fail(batch_id, attempt, error, attempts=landing.rules.attempts)
+    return landing.ledger.fail(batch_id, attempt, Failure(error), landing.rules)
 
 
 def _submit(
@@ -118,7 +121,7 @@ def _submit(
 ) -> JobRecord:
     project = re.sub(r"[^A-Za-z0-9_-]", "-", landing.project)
     name = f"{project}-{record.batch.id}-{record.attempt}-{staged.facts.digest}"
-    step = scoring.job.step
+    step = _limited(scoring.job.step, landing.rules.timeout)
     given = InputValue(type="uri_folder", path=str(staged.folder))
     step = step.model_copy(update={"inputs": {**step.inputs, scoring.drops: given}})
     ours = {"landing.batch": record.batch.id, _MODEL: scoring.model}
@@ -134,6 +137,37 @@ def _submit(
         return workspace.jobs.get(name)
 
 
+def _limited(step: Step, timeout: timedelta | None) -> Step:
+    """The step with a time limit on every command in it that has none of its own."""
+    if timeout is None:
+        return step
+    component = step.component
+    if isinstance(component, PipelineComponent):
+        jobs = {name: _limited(each, timeout) for name, each in component.jobs.items()}
+        component = component.model_copy(update={"jobs": jobs})
+        return step.model_copy(update={"component": component})
+    if not isinstance(component, CommandComponent) or step.sweep is not None:
+        return step
+    if (step.limits or component.limits) is not None:
+        return step
+    limits = Limits(timeout=max(1, round(timeout.total_seconds())))
+    return step.model_copy(update={"limits": limits})
+
+
+def _job_failure(job: JobRecord) -> Failure:
+    """Why a job that did not complete brought no results."""
+    error = f"Job {job.name} ended as {job.status}: {job.error or 'no reason'}"
+    return Failure(_one_line(error), is_interruption=job.status is not JobStatus.FAILED)
+
+
+def _output_failure(error: WrongOutput) -> Failure:
+    return Failure(_one_line(str(error)), (error.drop,) if error.drop is not None else ())
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _results(
     batch: Batch,
     facts: Facts,
@@ -143,8 +177,6 @@ def _results(
 ) -> Results:
     if job is None:
         return collect(batch, facts, None, None)
-    if job.status is not JobStatus.COMPLETED:
-        raise WrongOutput(f"Job {job.name} ended as {job.status}: {job.error or 'no reason'}")
     if scoring.scores not in job.outputs:
         known = ", ".join(sorted(job.outputs)) or "none"
         raise WrongOutput(
@@ -180,7 +212,7 @@ def _finish(
         commit(landing.tables, batch, facts, results, model=frozen.model, at=at)
     except WrongOutput as error:
         # Since the rehearsal another batch has given the table a column of another type.
-        return _failed(landing, record, job, error, uncommitted=True)
+        return _failed(landing, record, job, _output_failure(error), uncommitted=True)
     # What took a drop's place is offered here too: no event may tell of it.
     landing.ledger.see(facts.successors)
     landing.ledger.close(batch.id, results.outcomes)
@@ -194,22 +226,18 @@ def _failed(
     landing: Landing,
     record: BatchRecord,
     job: JobRecord | None,
-    error: WrongOutput,
+    failure: Failure,
     *,
     uncommitted: bool = False,
 ) -> BatchOutcome:
-    said = " ".join(str(error).split())
+    batch = record.batch.id
     after = landing.ledger.fail(
-        record.batch.id,
-        record.attempt,
-        said,
-        attempts=landing.rules.attempts,
-        uncommitted=uncommitted,
+        batch, record.attempt, failure, landing.rules, uncommitted=uncommitted
     )
     if after.state is BatchState.FAILED:
-        unstage(record.batch.id, landing.staging)
+        unstage(batch, landing.staging)
     name = job.name if job is not None else None
-    return BatchOutcome(record.batch.id, record.attempt, after.state, job=name, error=said)
+    return BatchOutcome(batch, record.attempt, after.state, job=name, error=failure.error)
 
 
 def _ended(landing: Landing, record: BatchRecord) -> BatchOutcome:

@@ -5,7 +5,8 @@
     staging/BATCH/facts.json                what was found of each drop
     staging/BATCH/drops/DROP_ID.parquet     a file a drop
 
-The folder appears whole, by a rename, and is the same for every attempt of this machine.
+The folder appears whole, by a rename, and is the same for every attempt of this machine. A batch
+that was divided from another one takes over that one's files where they are still laid out.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import Any
 
 from mlops_dagster.errors import Conflict
 from mlops_dagster.landing.probe import Probe
+from mlops_dagster.landing.rules import Acceptance
 from mlops_dagster.landing.sources import Changed, Gone, Refused, Source
 from mlops_dagster.landing.values import (
-    Acceptance,
     Batch,
     Drop,
     Reason,
@@ -37,6 +38,7 @@ from mlops_dagster.landing.values import (
 from mlops_dagster.system import atomic
 
 _TRIES = 5
+_ID = 32  # digits of a drop's id, with which its file's name begins
 _ABANDONED = 86_400.0  # seconds after which a half-made folder is nobody's
 
 
@@ -141,11 +143,41 @@ def laid_out(staging: Path) -> list[str]:
 def _lay_out(batch: Batch, source: Source, acceptance: Acceptance, made: Path) -> None:
     folder = made / "drops"
     folder.mkdir(parents=True)
-    facts: dict[str, Fact] = {}
+    facts = _taken_over(batch, made.parent, folder)
     with Probe(acceptance) as probe:
         for drop in batch.drops:
-            facts[drop.id] = _take(drop, source, acceptance, folder, probe)
+            if drop.id not in facts:
+                facts[drop.id] = _take(drop, source, acceptance, folder, probe)
+    facts = {drop.id: facts[drop.id] for drop in batch.drops}
     atomic.write(made / "facts.json", Facts(facts).to_json().encode(), durable=True)
+
+
+def _taken_over(batch: Batch, staging: Path, folder: Path) -> dict[str, Fact]:
+    """What is known already of the drops of a divided batch, whose files are linked or copied."""
+    if batch.divided_from is None:
+        return {}
+    whole = staging / batch.divided_from
+    wanted = {drop.id for drop in batch.drops}
+    try:
+        known = Facts.from_json((whole / "facts.json").read_text(encoding="utf-8")).by_drop
+        for file in (whole / "drops").iterdir():
+            if file.name[:_ID] in wanted:
+                _link_or_copy(file, folder / file.name)
+    except FileNotFoundError:
+        # It was laid out on another machine, or its last part has just ended.
+        for file in folder.iterdir():
+            file.unlink()
+        return {}
+    return {drop: fact for drop, fact in known.items() if drop in wanted}
+
+
+def _link_or_copy(file: Path, to: Path) -> None:
+    try:
+        to.hardlink_to(file)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a disk without hard links
+        shutil.copyfile(file, to)
 
 
 def _take(drop: Drop, source: Source, acceptance: Acceptance, folder: Path, probe: Probe) -> Fact:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -65,10 +65,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Batch:
-    """A manifest: the drops that are scored together, in the order in which they arrived."""
+    """A manifest: the drops that are scored together, in the order in which they arrived.
+
+    Attributes:
+        divided_from: the id of the batch that failed and of which this one is a part.
+    """
 
     entries: tuple[Entry, ...]
     made_at: datetime
+    divided_from: str | None = None
 
     @cached_property
     def id(self) -> str:
@@ -97,7 +102,10 @@ class Batch:
             ]
             for entry in self.entries
         ]
-        return json.dumps({"id": self.id, "made_at": self.made_at.isoformat(), "drops": drops})
+        body = {"id": self.id, "made_at": self.made_at.isoformat(), "drops": drops}
+        if self.divided_from is not None:
+            body["divided_from"] = self.divided_from
+        return json.dumps(body)
 
     @classmethod
     def from_json(cls, text: str) -> Batch:
@@ -107,7 +115,8 @@ class Batch:
             Entry(Drop(path, etag, size, datetime.fromisoformat(at)), offer)
             for path, etag, size, at, offer in body["drops"]
         )
-        batch = cls(entries, datetime.fromisoformat(body["made_at"]))
+        made_at = datetime.fromisoformat(body["made_at"])
+        batch = cls(entries, made_at, body.get("divided_from"))
         if batch.id != body["id"]:
             raise ValueError(f"The manifest {body['id']} was changed after it was written.")
         return batch
@@ -157,10 +166,12 @@ class BatchState(StrEnum):
     COMMITTING = "committing"
     DONE = "done"
     FAILED = "failed"
+    # An attempt failed, and smaller batches with the same drops took its place.
+    DIVIDED = "divided"
 
     @property
     def is_open(self) -> bool:
-        return self not in (BatchState.DONE, BatchState.FAILED)
+        return self not in (BatchState.DONE, BatchState.FAILED, BatchState.DIVIDED)
 
 
 @dataclass(frozen=True)
@@ -168,14 +179,21 @@ class BatchRecord:
     """What the ledger knows of a batch.
 
     Attributes:
-        attempt: 1, and one more each time its job failed and is tried again.
+        attempt: 1, and one more each time an attempt ended without results.
         error: why the last attempt failed.
+        failures: attempts that failed and may be the drops' fault, those of the batch that it is
+            a part of included.
+        interruptions: attempts in a row that the workspace did not carry out.
+        due: when the next attempt may begin; None for at once.
     """
 
     batch: Batch
     state: BatchState
     attempt: int
     error: str | None = None
+    failures: int = 0
+    interruptions: int = 0
+    due: datetime | None = None
 
     @property
     def request(self) -> str:
@@ -212,69 +230,17 @@ class DropRecord:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """When a batch is full, and how many may be open.
-
-    Attributes:
-        drops, size: at most so many drops and bytes in a batch; a larger file is one by itself.
-        age: a batch that is not full is closed when its oldest drop has waited so long.
-        open_batches: no batch is made while so many are open.
-    """
-
-    drops: int = 500
-    size: int = 1 << 30
-    age: timedelta = timedelta(seconds=30)
-    open_batches: int = 4
-
-    def __post_init__(self) -> None:
-        if min(self.drops, self.size, self.open_batches) < 1 or self.age < timedelta(0):
-            raise ValueError("drops, size and open_batches are at least 1, and age is not negative")
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """What a file must be to be scored.
-
-    Attributes:
-        suffixes: of the kinds that the probe can read: ``.parquet``, ``.csv``, ``.jsonl``.
-        size: bytes at most.
-        columns: at most.
-        seconds, memory: what looking at one file may take before it counts as hostile.
-    """
-
-    suffixes: tuple[str, ...] = (".parquet", ".csv")
-    size: int = 4 << 30
-    columns: int = 5_000
-    seconds: float = 60.0
-    memory: int = 2 << 30
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a project asks of its landing.
-
-    Attributes:
-        settle: how long a file must not have changed before it is taken.
-        attempts: how often a batch is tried before it is parked as failed.
-    """
-
-    limits: Limits = Limits()
-    acceptance: Acceptance = Acceptance()
-    settle: timedelta = timedelta(0)
-    attempts: int = 3
-
-
-@dataclass(frozen=True)
 class Tick:
     """What a tick did.
 
     Attributes:
         new: drops seen for the first time.
         made: batches that this tick wrote down.
-        requests: every open batch that should have a run, oldest first; ask under ``request``.
+        requests: the open batches that should have a run now, oldest first; ask under ``request``.
         waiting: drops that are in no batch yet.
         complete: whether the source was looked through to its end; else the next tick goes on.
         problem: why the source could not be looked through; what was found before still counts.
+        delayed: open batches that wait before their next attempt.
     """
 
     new: int
@@ -283,6 +249,7 @@ class Tick:
     waiting: int
     complete: bool
     problem: str | None = None
+    delayed: int = 0
 
     @property
     def skip_reason(self) -> str | None:
@@ -291,6 +258,8 @@ class Tick:
             return None
         if self.problem:
             return self.problem
+        if self.delayed:
+            return f"{self.delayed:,} batches failed and wait to be tried again"
         if self.waiting:
             return f"{self.waiting:,} drops wait to settle, for their marker or for a batch to fill"
         return "nothing new has landed" if self.complete else "still looking; nothing new so far"
@@ -301,7 +270,8 @@ class BatchOutcome:
     """How an attempt at a batch ended.
 
     Attributes:
-        state: DONE; WAITING where it failed and will be tried again; FAILED where it is parked.
+        state: DONE; WAITING where it failed and will be tried again; DIVIDED where it failed and
+            smaller batches took its place; FAILED where it was given up.
         drops: by drop id; empty unless DONE.
     """
 

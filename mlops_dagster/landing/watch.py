@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlops_dagster.errors import MlopsError, StorageUnavailable
 from mlops_dagster.landing.batching import cut
 from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.retries import is_due
 from mlops_dagster.landing.staging import laid_out, unstage
-from mlops_dagster.landing.values import Batch, DropState, Tick, Waiting, now
+from mlops_dagster.landing.values import (
+    Batch,
+    BatchRecord,
+    BatchState,
+    DropState,
+    Tick,
+    Waiting,
+    now,
+)
 
 
 def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
@@ -41,11 +50,36 @@ def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
     made = ledger.cut(decide, marker=landing.selection.marker is not None)
     # Asked for before the open batches, so that none of these can be opened in between.
     staged = laid_out(landing.staging)
-    requests = tuple(ledger.open_batches())
-    for done in set(staged) - {request.batch.id for request in requests}:
-        unstage(done, landing.staging)
+    opened = ledger.open_batches()
+    for batch in set(staged) - set(_needed(opened)):
+        unstage(batch, landing.staging)
     states, *_ = ledger.totals()
-    return Tick(new, len(made), requests, states.get(DropState.WAITING, 0), complete, problem)
+    return Tick(
+        new=new,
+        made=len(made),
+        requests=tuple(_requests(opened, landing.rules.limits.open_batches)),
+        waiting=states.get(DropState.WAITING, 0),
+        complete=complete,
+        problem=problem,
+        delayed=sum(not is_due(record, now()) for record in opened),
+    )
+
+
+def _requests(opened: Sequence[BatchRecord], most: int) -> list[BatchRecord]:
+    """The batches at work, and the oldest that are due, ``most`` in all."""
+    at_work = sum(record.state is not BatchState.WAITING for record in opened)
+    due = [record for record in opened if is_due(record, now())]
+    waiting = [record for record in due if record.state is BatchState.WAITING]
+    later = waiting[max(0, most - at_work) :]
+    return [record for record in due if record not in later]
+
+
+def _needed(opened: Iterable[BatchRecord]) -> Iterator[str]:
+    """The batches whose staged files are still read: a part takes those of its whole."""
+    for record in opened:
+        yield record.batch.id
+        if record.batch.divided_from is not None:
+            yield record.batch.divided_from
 
 
 def _one_line(error: MlopsError) -> str:

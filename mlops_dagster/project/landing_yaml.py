@@ -99,7 +99,9 @@ class LandingDeclaration(Value):
         marker: a file without which nothing in its folder counts, such as ``_SUCCESS``.
         settle: how long a file must not have changed, for writers that do not move a whole file in.
         max_open: no batch is made while so many are open.
-        attempts: how often a batch is tried before it is parked.
+        attempts: how many attempts may fail before a drop is given up.
+        retry_delay: the wait after the first failed attempt; it triples with every other one.
+        timeout: how long a command step of the pipeline may run where its YAML sets no limit.
         interval: between two looks of the sensor.
         fresh_within: a drop that has waited longer fails the check ``freshness``.
         cron: scores all that waits at these times as well, next to the sensor.
@@ -118,7 +120,9 @@ class LandingDeclaration(Value):
     settle: Wait = timedelta(seconds=5)
     batch: BatchDeclaration = BatchDeclaration()
     max_open: Count = 4
-    attempts: Count = 3
+    attempts: Count = 5
+    retry_delay: Wait = timedelta(seconds=10)
+    timeout: Span = timedelta(hours=1)
     interval: Span = timedelta(seconds=30)
     fresh_within: Span = timedelta(hours=1)
     cron: Cron | None = None

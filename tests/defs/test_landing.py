@@ -26,7 +26,11 @@ INSTANCE = """\
 telemetry: {enabled: false}
 run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
 """
-NOW = PROJECT.replace("age: 1 second", "age: 0 seconds").replace("{files: 5", "{files: 2")
+NOW = (
+    PROJECT.replace("age: 1 second", "age: 0 seconds")
+    .replace("{files: 5", "{files: 2")
+    .replace("interval:", "attempts: 3\n  retry_delay: 0 seconds\n  interval:")
+)
 
 
 @pytest.fixture

@@ -28,10 +28,14 @@ import mlops_dagster.landing
 from mlops_dagster.errors import Conflict
 from mlops_dagster.landing import DropState, differences, replay, tick
 from tests.landing.place import Place
+from tests.landing.test_retries import scores_all_but_poison
 
 PACKAGE = str(Path(mlops_dagster.landing.__file__).parent)
 # What only turns values into text and back writes nothing down: a kill there is one in its caller.
-PURE = {"values.py", "selection.py", "batching.py", "rows.py", "reading.py", "overview.py"}
+PURE = {
+    *("values.py", "selection.py", "batching.py", "rows.py", "reading.py", "overview.py"),
+    *("rules.py", "retries.py"),
+}
 # Where one thing is done after another: every line of these is tried, however few others are.
 STEPS = {"watch.py", "scoring.py", "commit.py"}
 KILLED = 113
@@ -69,12 +73,13 @@ def forked(target: Callable[..., None], *arguments: Any) -> int:
 
 
 def work(root: Path) -> None:
-    """Two files good in part, one refused, one replaced between the tick and the scoring."""
-    place = Place.make(root)
+    """Two files good in part, one refused, one replaced meanwhile, one that breaks the script."""
+    place = Place.make(root, score=scores_all_but_poison)
     if not (root / "prepared").exists():
         place.drop("a.csv", [1, "x", 3])
         place.drop("b.parquet", [4])
         (root / "drops" / "empty.csv").touch()
+        place.drop("bad.csv", [1], key="poison")
         place.drop("late.csv", [0])
         (root / "prepared").touch()
     requests = tick(place.landing).requests
@@ -95,6 +100,7 @@ def check(root: Path) -> None:
     assert place.landing.ledger.open_batches() == []
     waits = {DropState.WAITING, DropState.BATCHED}
     assert not waits & set(place.states().values())
+    assert place.states()["bad.csv"] is DropState.FAILED
     assert list(place.landing.staging.glob("[!.]*")) == []
     replay_is_refused(place)
 

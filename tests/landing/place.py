@@ -31,6 +31,7 @@ from mlops_dagster.workspace.ports import JobRecord, JobStatus, OutputRecord, Wo
 
 Score = Callable[[Path, Path, Path], None]
 SOON = Limits(age=timedelta(0))
+AT_ONCE = timedelta(0)
 
 
 def score_files(drops: Path, scores: Path, rejected: Path) -> None:
@@ -148,7 +149,7 @@ class Place:
             "flights",
             drops=more.pop("drops", root / "drops"),
             home=root / ".mlops",
-            rules=rules or Rules(limits=SOON),
+            rules=rules or Rules(limits=SOON, retry_delay=AT_ONCE),
             selection=selection,
             **more,
         )
@@ -168,13 +169,9 @@ class Place:
         staged.replace(path)
         return path
 
-    def score(self, batch: str) -> BatchOutcome:
-        return score_batch(
-            self.landing,
-            batch,
-            workspace=cast(Workspace, self.workspace),
-            scoring=SCORING,
-        )
+    def score(self, batch: str, scoring: ScoringJob = SCORING) -> BatchOutcome:
+        workspace = cast(Workspace, self.workspace)
+        return score_batch(self.landing, batch, workspace=workspace, scoring=scoring)
 
     def run(self, *, rounds: int = 20) -> list[BatchOutcome]:
         """Tick and score until nothing is asked for."""

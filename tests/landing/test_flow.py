@@ -8,7 +8,7 @@ import pytest
 
 from mlops_dagster.errors import Conflict, NotFound
 from mlops_dagster.landing import BatchState, DropState, Rules, differences, replay, status, tick
-from tests.landing.place import SOON, Place, expected, score_files
+from tests.landing.place import AT_ONCE, SOON, Place, expected, score_files
 
 
 def test_every_row_of_a_dropped_file_is_scored_once(place: Place) -> None:
@@ -119,7 +119,9 @@ def test_a_failed_batch_is_tried_again_and_then_parked_without_blocking_others(
             raise RuntimeError("the model choked")
         score_files(drops, scores, rejected)
 
-    place = Place.make(tmp_path / "x", rules=Rules(limits=SOON, attempts=2), score=score)
+    place = Place.make(
+        tmp_path / "x", rules=Rules(SOON, attempts=2, retry_delay=AT_ONCE), score=score
+    )
     place.drop("bad.csv", [1], key="poison")
     first = tick(place.landing).requests[0]
     place.drop("good.csv", [1])

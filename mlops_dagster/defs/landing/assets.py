@@ -30,7 +30,7 @@ from mlops_dagster.defs.landing.metadata import quarantine_metadata, scores_meta
 from mlops_dagster.defs.landing.pipeline import batch_scoring_job, upstream_keys
 from mlops_dagster.defs.running import follow_job
 from mlops_dagster.defs.workspace_resource import WorkspaceResource
-from mlops_dagster.errors import MlopsError, StorageUnavailable, WorkspaceUnavailable
+from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import BatchOutcome, BatchState, Landing, ScoringJob, score_batch, tick
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import Workspace
@@ -65,10 +65,10 @@ def landing_assets(project: Project) -> dg.AssetsDefinition:
                         asset_key=quarantine, metadata=quarantine_metadata(landing, done)
                     )
         except MlopsError as error:
-            if isinstance(error, (StorageUnavailable, WorkspaceUnavailable)):
-                context.instance.add_run_tags(context.run.run_id, {UNREACHABLE_TAG: "yes"})
+            # A failed job is an outcome. What is raised says nothing about the batch.
+            context.instance.add_run_tags(context.run.run_id, {UNREACHABLE_TAG: "yes"})
             raise dg.Failure(str(error), allow_retries=False) from None
-        _fail_for(landing, outcomes)
+        _fail_for(outcomes)
 
     return score
 
@@ -171,7 +171,7 @@ class _Scoring:
         follow_job(self._context, self._workspace.jobs, record)
 
 
-def _fail_for(landing: Landing, outcomes: Iterable[BatchOutcome]) -> None:
+def _fail_for(outcomes: Iterable[BatchOutcome]) -> None:
     """End the run as failed where a batch was not scored, and say what becomes of it."""
     messages = []
     for outcome in outcomes:
@@ -180,10 +180,15 @@ def _fail_for(landing: Landing, outcomes: Iterable[BatchOutcome]) -> None:
                 f"Batch {outcome.batch} is given up after {outcome.attempt} attempts: "
                 f"{outcome.error}\nReplay its drops once the cause is mended: mlops landing replay"
             )
+        elif outcome.state is BatchState.DIVIDED:
+            messages.append(
+                f"Attempt {outcome.attempt} at batch {outcome.batch} failed. It was divided into "
+                f"smaller batches, to score the others and find the cause: {outcome.error}"
+            )
         elif outcome.state is not BatchState.DONE:
             messages.append(
-                f"Attempt {outcome.attempt} of {landing.rules.attempts} at batch {outcome.batch} "
-                f"failed, and it will be tried again: {outcome.error}"
+                f"Attempt {outcome.attempt} at batch {outcome.batch} failed, and it will be tried "
+                f"again: {outcome.error}"
             )
     if messages:
         raise dg.Failure("\n".join(messages), allow_retries=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 
 from mlops_dagster.system.sqlite import available, open_database, transaction
@@ -39,13 +39,24 @@ CREATE TABLE IF NOT EXISTS batches (
     job TEXT,
     facts TEXT,
     model TEXT,
-    frozen_at TEXT
+    frozen_at TEXT,
+    failures INTEGER NOT NULL DEFAULT 0,
+    interruptions INTEGER NOT NULL DEFAULT 0,
+    due TEXT
 );
 CREATE INDEX IF NOT EXISTS batches_by_state ON batches (state, position);
 CREATE TABLE IF NOT EXISTS markers (folder TEXT PRIMARY KEY, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (position INTEGER NOT NULL);
 """
+# Columns that older ledgers lack; they are last in their tables, as a copy of the tables expects.
+_LATER_COLUMNS = {
+    "batches": (
+        "failures INTEGER NOT NULL DEFAULT 0",
+        "interruptions INTEGER NOT NULL DEFAULT 0",
+        "due TEXT",
+    ),
+}
 
 
 class Database:
@@ -60,6 +71,7 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
             with self._connection() as connection:
                 connection.executescript(_TABLES)
+                _add_later_columns(connection)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -82,3 +94,17 @@ class Database:
             f"The ledger {self._file} cannot be used",
             remedy="Check its permissions and the free space.",
         )
+
+
+def columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The names of a table's columns, in their order."""
+    return [row["name"] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def _add_later_columns(connection: sqlite3.Connection) -> None:
+    for table, later in _LATER_COLUMNS.items():
+        missing = [each for each in later if each.split()[0] not in columns(connection, table)]
+        for definition in missing:
+            # Another process may be adding it at the same time.
+            with suppress(sqlite3.OperationalError):
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition}")

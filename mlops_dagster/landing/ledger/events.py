@@ -42,11 +42,31 @@ def _cut(connection: Connection, event: dict[str, Any]) -> None:
         )
 
 
+def _divided(connection: Connection, event: dict[str, Any]) -> None:
+    connection.execute(
+        "UPDATE batches SET state = ?, error = ? WHERE id = ?",
+        (BatchState.DIVIDED, event["error"], event["batch"]),
+    )
+    _cut(connection, event)
+    connection.executemany(
+        "UPDATE batches SET failures = ?, due = ?, error = ? WHERE id = ?",
+        (
+            (failures, event["due"], event["error"], Batch.from_json(text).id)
+            for text, failures in zip(event["batches"], event["failures"], strict=True)
+        ),
+    )
+
+
 def _batch(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE batches SET state = ?, attempt = ?, error = ? WHERE id = ?",
         (event["state"], event["attempt"], event["error"], event["batch"]),
     )
+    if "failures" in event:
+        connection.execute(
+            "UPDATE batches SET failures = ?, interruptions = ?, due = ? WHERE id = ?",
+            (event["failures"], event["interruptions"], event["due"], event["batch"]),
+        )
 
 
 def _frozen(connection: Connection, event: dict[str, Any]) -> None:
@@ -97,6 +117,7 @@ def _offered(connection: Connection, event: dict[str, Any]) -> None:
 _APPLY = {
     "seen": _seen,
     "cut": _cut,
+    "divided": _divided,
     "batch": _batch,
     "frozen": _frozen,
     "parked": _parked,

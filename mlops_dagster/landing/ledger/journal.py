@@ -11,6 +11,7 @@ import zlib
 from sqlite3 import Connection
 from typing import Any
 
+from mlops_dagster.landing.ledger.database import columns
 from mlops_dagster.landing.ledger.events import apply
 from mlops_dagster.objects import ObjectStore
 
@@ -65,8 +66,11 @@ class Journal:
             return 0
         for line in zlib.decompress(packed).decode().split("\n"):
             table, *row = json.loads(line)
+            # A copy that an older version made has fewer columns.
+            filled = ", ".join(columns(connection, table)[: len(row)])
             marks = ", ".join("?" * len(row))
-            connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608 - as above
+            query = f"INSERT INTO {table} ({filled}) VALUES ({marks})"  # noqa: S608 - as above
+            connection.execute(query, row)
         return _position(connection)
 
 

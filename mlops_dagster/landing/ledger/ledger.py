@@ -28,6 +28,15 @@ from mlops_dagster.landing.ledger.reading import (
     knows_marker,
     longest_waiting,
 )
+from mlops_dagster.landing.retries import (
+    Division,
+    Failure,
+    GivingUp,
+    Retry,
+    after_failure,
+    is_due,
+)
+from mlops_dagster.landing.rules import Rules
 from mlops_dagster.landing.values import (
     Batch,
     BatchRecord,
@@ -133,13 +142,12 @@ class Ledger:
     ) -> list[BatchRecord]:
         """Write down the batches that ``decide`` makes of what waits and of how many are open.
 
+        A batch that waits before its next attempt does not count as open: it holds nobody up.
         With ``marker``, only drops in folders whose marker is not older than them are offered.
         """
 
         def change(connection: Connection) -> Event | None:
-            opened = connection.execute(
-                "SELECT count(*) FROM batches WHERE state IN (?, ?, ?)", _OPEN
-            ).fetchone()[0]
+            opened = sum(is_due(record, now()) for record in _open_batches(connection))
             waiting = (
                 drop
                 for drop in all_waiting(connection)
@@ -163,10 +171,7 @@ class Ledger:
         """Batches that have not ended, oldest first."""
         self._catch_up()
         with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT * FROM batches WHERE state IN (?, ?, ?) ORDER BY position", _OPEN
-            )
-            return [batch_record(row) for row in rows]
+            return _open_batches(connection)
 
     def batches(self) -> dict[BatchState, int]:
         """How many batches are in each state."""
@@ -229,15 +234,15 @@ class Ledger:
         self,
         batch_id: str,
         attempt: int,
-        error: str,
+        failure: Failure,
+        rules: Rules,
         *,
-        attempts: int,
         uncommitted: bool = False,
     ) -> BatchRecord:
-        """An attempt failed: the batch waits for the next, or is parked after ``attempts``.
+        """An attempt failed: write down what follows from it, as ``after_failure`` decides.
 
-        Nothing happens where that attempt is over, or its results are being committed; but for
-        ``uncommitted``, said by who knows that none of them is, and that none can be.
+        Nothing happens where that attempt is over, or where its results are being committed. Only
+        a caller that knows that none of them is committed and none can be says ``uncommitted``.
         """
         states = {BatchState.WAITING, BatchState.RUNNING}
         if uncommitted:
@@ -247,15 +252,7 @@ class Ledger:
             record = _batch(connection, batch_id)
             if record.attempt != attempt or record.state not in states:
                 return None
-            if attempt >= attempts:
-                return {"kind": "parked", "batch": batch_id, "error": error}
-            return {
-                "kind": "batch",
-                "batch": batch_id,
-                "state": BatchState.WAITING,
-                "attempt": attempt + 1,
-                "error": error,
-            }
+            return _event_of(record, failure.error, after_failure(record, failure, rules, now()))
 
         self._change(decide)
         return self.batch(batch_id)
@@ -358,9 +355,40 @@ class Ledger:
                 self._journal.follow(connection)
 
 
+def _event_of(record: BatchRecord, error: str, next_: Retry | Division | GivingUp) -> Event:
+    """The event that carries out what follows a failed attempt."""
+    event: Event = {"batch": record.batch.id, "error": error}
+    match next_:
+        case Retry():
+            return event | {
+                "kind": "batch",
+                "state": BatchState.WAITING,
+                "attempt": record.attempt + 1,
+                "failures": next_.failures,
+                "interruptions": next_.interruptions,
+                "due": next_.due.isoformat(),
+            }
+        case Division():
+            return event | {
+                "kind": "divided",
+                "batches": [batch.to_json() for batch, _ in next_.parts],
+                "failures": [failures for _, failures in next_.parts],
+                "due": next_.due.isoformat(),
+            }
+        case GivingUp():
+            return event | {"kind": "parked"}
+
+
 def _knows(connection: Connection, drop_id: str) -> bool:
     row = connection.execute("SELECT 1 FROM drops WHERE id = ?", (drop_id,)).fetchone()
     return row is not None
+
+
+def _open_batches(connection: Connection) -> list[BatchRecord]:
+    rows = connection.execute(
+        "SELECT * FROM batches WHERE state IN (?, ?, ?) ORDER BY position", _OPEN
+    )
+    return [batch_record(row) for row in rows]
 
 
 def _batch(connection: Connection, batch_id: str) -> BatchRecord:

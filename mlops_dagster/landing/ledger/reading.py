@@ -22,8 +22,15 @@ _UNENDED = (DropState.WAITING, DropState.BATCHED)
 
 def batch_record(row: Row) -> BatchRecord:
     """A row of ``batches``."""
-    manifest = Batch.from_json(row["manifest"])
-    return BatchRecord(manifest, BatchState(row["state"]), row["attempt"], row["error"])
+    return BatchRecord(
+        batch=Batch.from_json(row["manifest"]),
+        state=BatchState(row["state"]),
+        attempt=row["attempt"],
+        error=row["error"],
+        failures=row["failures"],
+        interruptions=row["interruptions"],
+        due=datetime.fromisoformat(row["due"]) if row["due"] else None,
+    )
 
 
 def drop_record(row: Row) -> DropRecord:
