@@ -77,7 +77,8 @@ def render(text: str, lookup: Lookup) -> str:
     """A command with its bindings filled in, each value quoted for where it stands.
 
     The shell sees each value as one argument, or as part of the argument that it stands in,
-    whatever characters it has; it never becomes syntax. ``$[[...]]`` groups as in ``fill``.
+    whatever characters it has. What is evaluated once more is out of reach: see ``aml.shell``.
+    ``$[[...]]`` groups as in ``fill``.
 
     Raises InvalidRequest where a value cannot be put safely into the place that the command has
     for it (inside arithmetic, or nested backquotes) and is no plain word.

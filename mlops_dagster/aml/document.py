@@ -54,8 +54,8 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read one YAML file whose root is a mapping.
 
-    Raises InvalidDocument where the file is missing, is not UTF-8, is not YAML, says a key twice
-    or is not a mapping.
+    Raises InvalidDocument where the file is missing, is not UTF-8, is not YAML, says a key twice,
+    holds a NUL character or is not a mapping.
     """
     path = path.absolute()
     try:
@@ -74,11 +74,11 @@ def read_document(path: Path) -> Document:
         raise InvalidDocument([Problem(path, 0, "", message)]) from None
     root, data = _parse(path, text)
     lines: dict[Loc, int] = {}
-    repeated: list[Problem] = []
+    problems: list[Problem] = []
     if root is not None:
-        _index(path, root, lines, repeated)
-    if repeated:
-        raise InvalidDocument(repeated)
+        _index(path, root, lines, problems)
+    if problems:
+        raise InvalidDocument(problems)
     if not isinstance(data, dict):
         found = "empty" if data is None else f"a {_type_name(data)}"
         message = f"The file is {found}; a mapping of fields is expected."
@@ -196,8 +196,8 @@ def _refuse_deep_nesting(path: Path, text: str) -> None:
             depth -= 1
 
 
-def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Problem]) -> None:
-    """Note the line of everything below ``root``, aliases followed, and keys that stand twice."""
+def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], problems: list[Problem]) -> None:
+    """Fill in the line of everything below ``root``, aliases followed, and collect problems."""
     waiting: list[tuple[yaml.Node, Loc, tuple[int, ...]]] = [(root, (), ())]
     while waiting:
         node, loc, around = waiting.pop()
@@ -213,6 +213,9 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Pr
             raise InvalidDocument(
                 [Problem(path, line, _dotted_path(loc), message, "Split the file.")]
             )
+        if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+            message = "This text holds a NUL character, which no process can be given."
+            problems.append(Problem(path, line, _dotted_path(loc), message, "Take \\0 out."))
         if isinstance(node, yaml.MappingNode):
             for key, value in _own_first(node):
                 inner = (*loc, str(key.value))
@@ -222,7 +225,7 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], repeated: list[Pr
                     message = f"The key {key.value!r} stands here a second time."
                     remedy = f"It first stands on line {lines[inner]}; keep one of them."
                     at = key.start_mark.line + 1
-                    repeated.append(Problem(path, at, _dotted_path(inner), message, remedy))
+                    problems.append(Problem(path, at, _dotted_path(inner), message, remedy))
                     continue
                 lines[inner] = key.start_mark.line + 1
                 waiting.append((value, inner, (*around, id(node))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +11,12 @@ from typing import Any, TypeVar
 
 from mlops_dagster.aml.bindings import bindings
 from mlops_dagster.aml.document import Document, Loc, read_document, short_repr
+from mlops_dagster.aml.names import (
+    NAME_REMEDY,
+    VERSION_REMEDY,
+    is_asset_name,
+    is_asset_version,
+)
 from mlops_dagster.errors import InvalidDocument, Problem, suggest
 
 Loaded = TypeVar("Loaded")
@@ -191,6 +197,22 @@ class Node:
             _near_name(text, names.values()),
         )
         return None
+
+    def asset_name(self, key: str) -> str | None:
+        """The name under which something is registered; a binding is left to who fills it in."""
+        return self._valid_text(key, is_asset_name, "the name of an asset", NAME_REMEDY)
+
+    def asset_version(self, key: str) -> str | None:
+        """The version under which something is registered."""
+        return self._valid_text(key, is_asset_version, "the version of an asset", VERSION_REMEDY)
+
+    def _valid_text(
+        self, key: str, is_valid: Callable[[str], bool], kind: str, remedy: str
+    ) -> str | None:
+        text = self.text(key)
+        if text is not None and not bindings(text) and not is_valid(text):
+            self.at(key).add_problem(f"{short_repr(text)} cannot be {kind}.", remedy)
+        return text
 
     def integer(self, key: str) -> int | None:
         """A whole number, also as text."""

@@ -5,6 +5,9 @@ argument that it stands in: unquoted, inside either kind of quotes, in ``$(...)`
 here-document or a comment. Where no quoting can promise that (arithmetic, which evaluates what its
 variables hold; parameter expansions; nested backquotes) only a plain word is let through.
 
+Nothing here reaches what is evaluated once more after bash has read the command: the numbers that
+``[[ X -eq 1 ]]`` compares, ``printf -v``, ``eval``, a second shell (``bash -c "..."``, ``ssh``).
+
 Source of the rules: the Bash reference manual, "Quoting", "Command Substitution" and
 "Here Documents" (gnu.org/software/bash/manual/bash.html).
 """

@@ -100,6 +100,7 @@ BROKEN = {
     "Latin-1": "a: é\n".encode("latin-1"),
     "an unknown tag": b"a: !!python/object:os.system x\n",
     "an impossible date": b"a: 2013-13-45\n",
+    "a NUL character": b'command: "echo \\0"\n',
     "two documents": b"a: 1\n---\nb: 2\n",
     "a key twice": b"a: 1\na: 2\n",
     "a mapping as a key": b"? {a: b}\n: c\n",

@@ -136,6 +136,21 @@ def test_a_value_cannot_end_the_here_document_that_it_stands_in(value: str) -> N
             render(command, lambda _: value)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "[[ ${{inputs.x}} -eq 1 ]]",
+        "printf -v ${{inputs.x}} 1",
+        "eval echo ${{inputs.x}}",
+        'bash -c "echo ${{inputs.x}}"',
+    ],
+)
+def test_what_is_evaluated_once_more_is_out_of_reach(command: str) -> None:
+    """As the documentation says: whoever quotes better here is to say so there."""
+    ran = run(render(command, lambda _: "a[$(echo HACKED >&3)]"), descriptor=3)
+    assert "HACKED" in ran
+
+
 def test_a_value_with_a_nul_character_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="NUL"):
         render("echo ${{inputs.x}}", lambda _: "a\0b")
@@ -145,8 +160,14 @@ def answer(value: str, _: Binding) -> str:
     return value
 
 
-def run(script: str) -> str:
+def run(script: str, descriptor: int = 1) -> str:
+    """What bash prints to a descriptor."""
+    opened = f"exec {descriptor}>&1 1>/dev/null\n" if descriptor != 1 else ""
     ran = subprocess.run(
-        ["bash", "-s"], input=script.encode(), capture_output=True, env=ENVIRONMENT, check=False
+        ["bash", "-s"],
+        input=(opened + script).encode(),
+        capture_output=True,
+        env=ENVIRONMENT,
+        check=False,
     )
     return ran.stdout.decode()

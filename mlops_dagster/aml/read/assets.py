@@ -59,7 +59,8 @@ def read_data(node: Node) -> DataAsset | None:
         return None
     node.check_fields(_ASSET)
     path = node.required("path").as_text()
-    name = node.required("name").as_text()
+    node.required("name")
+    name = node.asset_name("name")
     kind = node.choice("type", DATA_TYPES) or "uri_folder"
     if path is None or name is None:
         return None
@@ -75,7 +76,8 @@ def read_model(node: Node) -> ModelAsset | None:
     """A model."""
     node.check_fields((*_ASSET, *_MODEL))
     path = node.required("path").as_text()
-    name = node.required("name").as_text()
+    node.required("name")
+    name = node.asset_name("name")
     kind = node.choice("type", MODEL_TYPES) or "custom_model"
     if path is None or name is None:
         return None
@@ -91,7 +93,7 @@ def read_model(node: Node) -> ModelAsset | None:
 
 def _asset_header(node: Node) -> dict[str, Any]:
     return {
-        "version": node.text("version"),
+        "version": node.asset_version("version"),
         "description": node.text("description") or "",
         "tags": node.labels("tags"),
         "properties": node.labels("properties"),

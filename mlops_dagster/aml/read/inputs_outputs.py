@@ -242,8 +242,8 @@ def read_outputs(node: Node, *, binds: bool) -> dict[str, OutputValue]:
                 ),
                 path=entry.text("path"),
                 mode=_output_mode(entry),
-                name=entry.text("name"),
-                version=entry.text("version"),
+                name=entry.asset_name("name"),
+                version=entry.asset_version("version"),
                 description=entry.text("description") or "",
             )
     return values

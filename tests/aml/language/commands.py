@@ -60,7 +60,7 @@ COMMAND = (
             outputs: {out: {type: uri_file}}
         """),
         "differs",
-        "A value is always one argument, or a part of one; it is never read as shell syntax.",
+        "To bash a value is one argument, or a part of one. What is evaluated once more (`[[ ... -eq ... ]]`, `eval`, `bash -c`) is out of reach.",
         logs="a; echo $HOME",
     ),
     Row(

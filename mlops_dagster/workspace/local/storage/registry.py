@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from mlops_dagster.aml.names import (
+    NAME_REMEDY,
+    VERSION_REMEDY,
+    is_asset_name,
+    is_asset_version,
+)
 from mlops_dagster.errors import InvalidRequest, NotFound
 from mlops_dagster.workspace.local.ground.state import State
 
@@ -35,8 +40,6 @@ CREATE TABLE IF NOT EXISTS assets (
 """
 # The service's own rules: "ModelVersions - Create Or Update" of the Azure ML REST reference
 # (learn.microsoft.com/rest/api/azureml); a version is part of a path here.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
 @dataclass(frozen=True)
@@ -159,16 +162,12 @@ class Registry:
 
 def check_name(kind: Kind, name: str, version: str | None) -> None:
     """Raises InvalidRequest for a name or version that Azure ML would not take."""
-    if not _NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"{name!r} cannot be the name of a {_SAID[kind]}.",
-            remedy="Write 1 to 255 letters, digits, '-' and '_', a letter or digit first.",
-        )
-    if version is not None and not _VERSION.fullmatch(version):
-        raise InvalidRequest(
-            f"{version!r} cannot be the version of a {_SAID[kind]}.",
-            remedy="Write a number, or letters, digits, '.', '-' and '_'.",
-        )
+    if not is_asset_name(name):
+        message = f"{name!r} cannot be the name of a {_SAID[kind]}."
+        raise InvalidRequest(message, remedy=NAME_REMEDY)
+    if version is not None and not is_asset_version(version):
+        message = f"{version!r} cannot be the version of a {_SAID[kind]}."
+        raise InvalidRequest(message, remedy=VERSION_REMEDY)
 
 
 _SAID: Mapping[Kind, str] = {"data": "data asset", "model": "model"}
