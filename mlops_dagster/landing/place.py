@@ -67,10 +67,11 @@ def open_landing(
     """
     folder = home / "landing" / project
     selection = selection or Selection()
+    ledger = Ledger(home / "landing" / f"{project}.db", shared=_store(shared, credential))
     return Landing(
         project=project,
-        source=_source(drops, queue, selection, credential),
-        ledger=Ledger(home / "landing" / f"{project}.db", shared=_store(shared, credential)),
+        source=_source(drops, queue, selection, ledger, credential),
+        ledger=ledger,
         selection=selection,
         rules=rules or Rules(),
         tables=_reachable(tables or Tables(str(folder / "scores"), str(folder / "quarantine"))),
@@ -78,7 +79,13 @@ def open_landing(
     )
 
 
-def _source(drops: str | Path, queue: str | None, selection: Selection, credential: Any) -> Source:
+def _source(
+    drops: str | Path,
+    queue: str | None,
+    selection: Selection,
+    ledger: Ledger,
+    credential: Any,
+) -> Source:
     if not _is_url(drops):
         if queue is not None:
             raise InvalidRequest(
@@ -87,7 +94,7 @@ def _source(drops: str | Path, queue: str | None, selection: Selection, credenti
             )
         from mlops_dagster.landing.sources.folder import FolderSource
 
-        return FolderSource(Path(drops), selection)
+        return FolderSource(Path(drops), selection, ledger.files)
 
     from mlops_dagster.storage_account import container_client, queue_client
 

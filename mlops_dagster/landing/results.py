@@ -8,7 +8,15 @@ from pathlib import Path
 
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing.staging import Fact, Facts
-from mlops_dagster.landing.values import Batch, Drop, DropOutcome, DropState, Reason, Refusal
+from mlops_dagster.landing.values import (
+    OVERWRITTEN,
+    Batch,
+    Drop,
+    DropOutcome,
+    DropState,
+    Reason,
+    Refusal,
+)
 
 _ID = 32
 
@@ -100,7 +108,7 @@ def _outcome(
     drop: Drop, fact: Fact, scores: tuple[Path, ...], rejects: Rejects | None
 ) -> DropOutcome:
     if fact.successor is not None:
-        return DropOutcome(DropState.SUPERSEDED, reason="overwritten before it was read")
+        return DropOutcome(DropState.SUPERSEDED, reason=OVERWRITTEN)
     if fact.refusal is not None:
         return DropOutcome(DropState.QUARANTINED, reason=str(fact.refusal))
     rows = fact.rows or 0

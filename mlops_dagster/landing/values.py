@@ -146,6 +146,10 @@ class Refusal:
         return f"{self.reason}: {self.detail}"
 
 
+# The reason of a superseded drop.
+OVERWRITTEN = "overwritten before it was read"
+
+
 class DropState(StrEnum):
     """Where a drop stands; all but the first two are final until somebody replays it."""
 

@@ -36,7 +36,11 @@ def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
         until = time.monotonic() + seconds
         for page in source.scan(ledger.cursor(source.identity), until):
             new += ledger.see(
-                page.drops, markers=page.markers, source=source.identity, cursor=page.cursor
+                page.drops,
+                markers=page.markers,
+                source=source.identity,
+                cursor=page.cursor,
+                is_listing=page.is_listing,
             )
             source.accept(page)
             complete = page.complete

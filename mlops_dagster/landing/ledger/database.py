@@ -48,6 +48,10 @@ CREATE INDEX IF NOT EXISTS batches_by_state ON batches (state, position);
 CREATE TABLE IF NOT EXISTS markers (folder TEXT PRIMARY KEY, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS journal (position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, signature TEXT NOT NULL, etag TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS digests (id TEXT PRIMARY KEY, digest TEXT NOT NULL);
 """
 # Columns that older ledgers lack; they are last in their tables, as a copy of the tables expects.
 _LATER_COLUMNS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 from typing import Any
 
-from mlops_dagster.landing.values import Batch, BatchState, DropState, from_rows
+from mlops_dagster.landing.values import OVERWRITTEN, Batch, BatchState, DropState, from_rows
 
 
 def apply(connection: Connection, event: dict[str, Any]) -> None:
@@ -20,6 +20,15 @@ def _seen(connection: Connection, event: dict[str, Any]) -> None:
         (
             (drop.id, drop.path, drop.etag, drop.size, drop.at.isoformat(), event["at"])
             for drop in from_rows(event["drops"])
+        ),
+    )
+    for drop in event.get("returned", ()):
+        _offered(connection, {"drop": drop, "at": event["at"]})
+    connection.executemany(
+        "UPDATE drops SET state = ?, reason = ? WHERE id = ? AND state = ?",
+        (
+            (DropState.SUPERSEDED, OVERWRITTEN, drop, DropState.WAITING)
+            for drop in event.get("superseded", ())
         ),
     )
     connection.executemany("INSERT OR REPLACE INTO markers VALUES (?, ?)", event["markers"])

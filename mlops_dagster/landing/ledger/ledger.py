@@ -19,6 +19,7 @@ from typing import Any
 from mlops_dagster.errors import Conflict, NotFound
 from mlops_dagster.landing.ledger.database import Database
 from mlops_dagster.landing.ledger.events import apply
+from mlops_dagster.landing.ledger.files import FileIndex
 from mlops_dagster.landing.ledger.journal import Journal
 from mlops_dagster.landing.ledger.reading import (
     all_waiting,
@@ -27,6 +28,8 @@ from mlops_dagster.landing.ledger.reading import (
     is_marked,
     knows_marker,
     longest_waiting,
+    state_and_reason,
+    superseded,
 )
 from mlops_dagster.landing.retries import (
     Division,
@@ -45,6 +48,7 @@ from mlops_dagster.landing.values import (
     DropOutcome,
     DropRecord,
     DropState,
+    Reason,
     Waiting,
     as_rows,
     now,
@@ -78,12 +82,16 @@ class Ledger:
         database: an SQLite file; made, with its folder, where it does not exist.
         shared: where machines that share the ledger keep its journal; None for one machine.
 
+    Attributes:
+        files: what this machine knows of the files of a watched folder.
+
     Every method may raise WorkspaceUnavailable; nothing was changed then.
     """
 
     def __init__(self, database: Path, *, shared: ObjectStore | None = None) -> None:
         self._database = Database(database)
         self._journal = Journal(shared) if shared is not None else None
+        self.files = FileIndex(self._database)
 
     @property
     def is_shared(self) -> bool:
@@ -105,8 +113,14 @@ class Ledger:
         markers: Iterable[tuple[str, datetime]] = (),
         source: str | None = None,
         cursor: str | None = None,
+        is_listing: bool = True,
     ) -> int:
-        """Write down what a page holds, and its cursor, in one; how many drops were new."""
+        """Write down what a page holds, and its cursor, in one; how many drops were new.
+
+        Of a path, only the newest drop goes on waiting; the others are superseded. With
+        ``is_listing``, the drops are there now: one that was gone, or that another version of its
+        file had replaced before it was read, is offered again.
+        """
         given = {drop.id: drop for drop in drops}
         given_marks = list(markers)
 
@@ -116,15 +130,21 @@ class Ledger:
                 for folder, at in given_marks
                 if not knows_marker(connection, folder, at)
             ]
-            fresh = [drop for drop in given.values() if not _knows(connection, drop.id)]
+            known = {drop: state_and_reason(connection, drop) for drop in given}
+            fresh = [drop for drop in given.values() if known[drop.id] is None]
+            returned = [
+                drop for drop in given.values() if is_listing and _may_return(known[drop.id])
+            ]
             row = connection.execute("SELECT cursor FROM cursors WHERE source = ?", (source,))
             before = row.fetchone()
             is_moved = source is not None and (before is None or before["cursor"] != cursor)
-            if not fresh and not marks and not is_moved:
+            if not fresh and not returned and not marks and not is_moved:
                 return None
             return {
                 "kind": "seen",
                 "drops": as_rows(fresh),
+                "returned": [drop.id for drop in returned],
+                "superseded": superseded(connection, [*fresh, *returned], is_listing=is_listing),
                 "markers": marks,
                 "source": source,
                 "cursor": cursor,
@@ -379,9 +399,13 @@ def _event_of(record: BatchRecord, error: str, next_: Retry | Division | GivingU
             return event | {"kind": "parked"}
 
 
-def _knows(connection: Connection, drop_id: str) -> bool:
-    row = connection.execute("SELECT 1 FROM drops WHERE id = ?", (drop_id,)).fetchone()
-    return row is not None
+def _may_return(known: tuple[DropState, str | None] | None) -> bool:
+    """Whether a drop that is there now, and ended so, is offered again."""
+    if known is None:
+        return False
+    state, reason = known
+    is_deleted = state is DropState.QUARANTINED and (reason or "").startswith(Reason.DELETED)
+    return is_deleted or state is DropState.SUPERSEDED
 
 
 def _open_batches(connection: Connection) -> list[BatchRecord]:

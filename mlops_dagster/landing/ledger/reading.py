@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from sqlite3 import Connection, Row
 
 from mlops_dagster.landing.values import (
@@ -47,15 +48,38 @@ def drop_record(row: Row) -> DropRecord:
 
 
 def all_waiting(connection: Connection) -> Iterator[Waiting]:
-    """What waits, in order of arrival; a path's etags wait for the newest of them to settle."""
-    rows = connection.execute(
-        "SELECT *, (SELECT max(seen_at) FROM drops AS other WHERE other.path = drops.path"
-        " AND other.state = 'waiting') AS since"
-        " FROM drops WHERE state = 'waiting' ORDER BY position"
-    )
+    """What waits, in order of arrival."""
+    rows = connection.execute("SELECT * FROM drops WHERE state = 'waiting' ORDER BY position")
     for row in rows:
         record = drop_record(row)
-        yield Waiting(record.drop, record.offer, datetime.fromisoformat(row["since"]))
+        yield Waiting(record.drop, record.offer, record.seen_at)
+
+
+def state_and_reason(connection: Connection, drop_id: str) -> tuple[DropState, str | None] | None:
+    """Where a drop stands, and why; None for one that is not known."""
+    row = connection.execute("SELECT state, reason FROM drops WHERE id = ?", (drop_id,)).fetchone()
+    return (DropState(row["state"]), row["reason"]) if row else None
+
+
+def superseded(connection: Connection, arrived: Sequence[Drop], *, is_listing: bool) -> list[str]:
+    """The ids of drops that need not wait, because a newer one of their path has arrived.
+
+    What a listing shows is the newest; events come in any order, and their times decide.
+    """
+    replaced = []
+    for path, newcomers in groupby(sorted(arrived, key=_by_path), key=lambda drop: drop.path):
+        candidates = list(newcomers)
+        rows = connection.execute(
+            "SELECT * FROM drops WHERE path = ? AND state = 'waiting'", (path,)
+        )
+        waiting = [drop_record(row).drop for row in rows]
+        newest = candidates[-1] if is_listing else max([*waiting, *candidates], key=_by_path)
+        replaced += [drop.id for drop in [*waiting, *candidates] if drop.id != newest.id]
+    return replaced
+
+
+def _by_path(drop: Drop) -> tuple[str, datetime]:
+    return drop.path, drop.at
 
 
 def knows_marker(connection: Connection, folder: str, at: datetime) -> bool:

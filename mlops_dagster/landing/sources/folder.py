@@ -1,27 +1,38 @@
 """A folder of this machine.
 
-Every scan walks the folder in the order of its names and looks at every file. What is new is a
-matter of ids alone, no clock is asked: a file that is moved in with an old time is a path that
-nobody has seen, and one that replaces another has another inode, size or time of modification. What
-does not touch the content (permissions, links, owners) makes no new drop. Memory holds the names of
-one directory at a time, and the walk goes on after the last path of a page.
+Every scan walks the folder in the order of its names and looks at every file. No clock is asked
+what is new: ``identity`` says which drop a file is, so that a file that is moved in with an old
+time is new, and one that was restored from a backup is not. What does not touch the content
+(permissions, links, owners) makes no new drop. Memory holds the names of one directory and of one
+page at a time, and the walk goes on after the last path of a page.
+
+A file is gone only where the folder itself is there. A folder that was there and is not any more,
+such as a share that is not mounted, is unavailable.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
-import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from mlops_dagster.errors import StorageUnavailable
 from mlops_dagster.landing.selection import Selection
+from mlops_dagster.landing.sources.identity import (
+    KnownFiles,
+    digest_of,
+    etag_among,
+    is_file,
+    plain_etag,
+    signature,
+)
 from mlops_dagster.landing.sources.port import (
     UNSAFE_ETAG,
     Changed,
@@ -32,9 +43,14 @@ from mlops_dagster.landing.sources.port import (
     writable_name,
 )
 from mlops_dagster.landing.values import Drop, Reason
+from mlops_dagster.system.files import writing
 
 _PAGE = 1_000
 _CHUNK = 1 << 20
+# The cursor of a folder that has never been there.
+_ABSENT = json.dumps(None)
+
+Marker = tuple[str, datetime]
 
 
 class FolderSource:
@@ -42,11 +58,13 @@ class FolderSource:
 
     Args:
         folder: need not exist yet.
+        known: what is remembered from one look to the next; None remembers nothing.
     """
 
-    def __init__(self, folder: Path, selection: Selection) -> None:
+    def __init__(self, folder: Path, selection: Selection, known: KnownFiles | None = None) -> None:
         self.folder = folder.absolute()
         self._selection = selection
+        self._known = known
 
     @property
     def identity(self) -> str:
@@ -57,42 +75,135 @@ class FolderSource:
         return True
 
     def scan(self, cursor: str | None, until: float) -> Iterator[Page]:
-        after = json.loads(cursor) if cursor else None
-        drops: list[Drop] = []
-        markers: list[tuple[str, datetime]] = []
-        looked_at = 0
-        for path, entry in self._files("", after):
-            looked_at += 1
-            with suppress(FileNotFoundError):
-                self._sort_in(path, entry, drops, markers)
-            if looked_at >= _PAGE or time.monotonic() > until:
-                yield Page(tuple(drops), json.dumps(path), False, tuple(markers))
-                if time.monotonic() > until:
-                    return
-                drops, markers, looked_at = [], [], 0
-        yield Page(tuple(drops), "", True, tuple(markers))
+        if not self.folder.is_dir():
+            yield self._absent(cursor)
+            return
+        files = self._files("", json.loads(cursor) if cursor else None)
+        while True:
+            paths = list(islice(files, _PAGE))
+            page = self._page(paths, until)
+            yield page
+            if page.complete or time.monotonic() > until:
+                return
 
     def accept(self, page: Page) -> None:
         """Nothing to give back."""
 
     def fetch(self, drop: Drop, to: Path) -> None:
         refuse_unsafe(drop)
-        source = self._open(drop.path)
+        file = self._open(drop.path)
         try:
-            found = os.fstat(source)
-            if not stat.S_ISREG(found.st_mode):
+            before = os.fstat(file)
+            if not is_file(before):
                 raise Refused(Reason.OUTSIDE, "it is not a file but a device, pipe or folder")
-            if _etag(found) != drop.etag:
-                raise Changed(_drop(drop.path, found))
-            with to.open("xb") as target:
-                while chunk := os.read(source, _CHUNK):
-                    target.write(chunk)
+            self._refuse_change(drop, file, before)
+            digest = self._copy(file, to)
             # A writer that was at work while we read has left its mark on the times.
-            found = os.fstat(source)
-            if _etag(found) != drop.etag:
-                raise Changed(_drop(drop.path, found))
+            after = os.fstat(file)
+            if signature(after) != signature(before):
+                raise Changed(self._drop(drop.path, after, lambda: digest_of(file)))
+        except OSError as error:
+            raise _unreadable(self.folder / drop.path, error) from error
         finally:
-            os.close(source)
+            os.close(file)
+        if self._known is not None:
+            self._known.remember_digest(drop.id, digest)
+
+    def _absent(self, cursor: str | None) -> Page:
+        """The page of a folder that is not there; it is unavailable where it once was there."""
+        if cursor is None or cursor == _ABSENT:
+            return Page((), _ABSENT, complete=True)
+        raise StorageUnavailable(
+            f"The folder {self.folder} is not there any more.",
+            remedy="Mount it or make it again; what was dropped there is waited for.",
+        )
+
+    def _page(self, files: Sequence[tuple[str, os.DirEntry[str]]], until: float) -> Page:
+        """The page of these files, or of the first of them where the time is up."""
+        known = self._known.etags(path for path, _ in files) if self._known is not None else {}
+        drops: list[Drop] = []
+        markers: list[Marker] = []
+        fresh: list[tuple[str, str, str]] = []
+        cursor, complete = "", len(files) < _PAGE
+        for path, entry in files:
+            with suppress(FileNotFoundError):
+                self._sort_in(path, entry.stat(follow_symlinks=False), known, drops, markers, fresh)
+            if time.monotonic() > until:
+                cursor, complete = json.dumps(path), False
+                break
+        if not complete and not cursor:
+            cursor = json.dumps(files[-1][0])
+        if self._known is not None and fresh:
+            self._known.remember(fresh)
+        return Page(tuple(drops), cursor, complete, tuple(markers))
+
+    def _sort_in(
+        self,
+        path: str,
+        status: os.stat_result,
+        known: Mapping[str, tuple[str, str]],
+        drops: list[Drop],
+        markers: list[Marker],
+        fresh: list[tuple[str, str, str]],
+    ) -> None:
+        folder = self._selection.marked_folder(path)
+        if folder is not None:
+            markers.append((folder, _changed_at(status)))
+        elif not self._selection.counts(path):
+            return
+        elif safe := writable_name(path):
+            etag = UNSAFE_ETAG + plain_etag(status)
+            drops.append(Drop(safe, etag, status.st_size, _changed_at(status)))
+        elif path in known and known[path][0] == signature(status):
+            drops.append(Drop(path, known[path][1], status.st_size, _changed_at(status)))
+        else:
+            drop = self._drop(path, status, lambda: self._digest(path))
+            drops.append(drop)
+            fresh.append((path, signature(status), drop.etag))
+
+    def _drop(self, path: str, status: os.stat_result, digest: Callable[[], str | None]) -> Drop:
+        """The drop that a file is."""
+        etag = plain_etag(status)
+        if self._known is not None:
+            etag = etag_among(self._known.versions(path, status.st_size), status, digest)
+        return Drop(path, etag, status.st_size, _changed_at(status))
+
+    def _digest(self, path: str) -> str | None:
+        """The digest of a file as it is now; None where it is none or cannot be read."""
+        try:
+            file = self._open(path)
+        except (Gone, Refused, StorageUnavailable):
+            return None
+        try:
+            return digest_of(file) if is_file(os.fstat(file)) else None
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+
+    def _refuse_change(self, drop: Drop, file: int, status: os.stat_result) -> None:
+        """Raise Changed where the open file is not the drop."""
+        if self._known is not None:
+            known = self._known.etags([drop.path]).get(drop.path)
+            if known == (signature(status), drop.etag):
+                return
+        current = self._drop(drop.path, status, lambda: digest_of(file))
+        if current.etag != drop.etag:
+            raise Changed(current)
+
+    def _copy(self, file: int, to: Path) -> str:
+        """Copy an open file; the digest of its bytes."""
+        content = hashlib.sha256()
+        with writing(to):
+            target = to.open("xb")
+        with target:
+            while chunk := os.read(file, _CHUNK):
+                content.update(chunk)
+                with writing(to):
+                    target.write(chunk)
+            with writing(to):
+                target.flush()
+        return content.hexdigest()
 
     def _files(self, folder: str, after: str | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """What lies below ``folder``, by path, from the first path after ``after`` on."""
@@ -115,24 +226,6 @@ class FolderSource:
             elif after is None or name > after[len(folder) :].partition("/")[0]:
                 yield path, entries[name]
 
-    def _sort_in(
-        self,
-        path: str,
-        entry: os.DirEntry[str],
-        drops: list[Drop],
-        markers: list[tuple[str, datetime]],
-    ) -> None:
-        folder = self._selection.marked_folder(path)
-        if folder is None and not self._selection.counts(path):
-            return
-        drop = _drop(path, entry.stat(follow_symlinks=False))
-        if folder is not None:
-            markers.append((folder, drop.at))
-        elif safe := writable_name(path):
-            drops.append(replace(drop, path=safe, etag=UNSAFE_ETAG + drop.etag))
-        else:
-            drops.append(drop)
-
     def _open(self, path: str) -> int:
         """Open a file without following a link at any part of its path."""
         *folders, name = path.split("/")
@@ -153,22 +246,21 @@ class FolderSource:
                 raise Gone from error
             if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
                 raise Refused(Reason.OUTSIDE, "it is, or lies behind, a link") from error
-            raise Refused(Reason.UNREADABLE, f"it cannot be opened: {error.strerror}") from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO):
+                detail = f"it cannot be opened: {error.strerror}"
+                raise Refused(Reason.UNREADABLE, detail) from error
+            raise _unreadable(self.folder / path, error) from error
         finally:
             os.close(here)
 
 
-def _drop(path: str, found: os.stat_result) -> Drop:
+def _changed_at(status: os.stat_result) -> datetime:
     # The time of change is set by the machine alone; a copy may bring any other along.
-    at = datetime.fromtimestamp(found.st_ctime, UTC)
-    return Drop(path, _etag(found), found.st_size, at)
+    return datetime.fromtimestamp(status.st_ctime, UTC)
 
 
-def _unreadable(folder: Path, error: OSError) -> StorageUnavailable:
+def _unreadable(place: Path, error: OSError) -> StorageUnavailable:
     return StorageUnavailable(
-        f"The folder {folder} cannot be read: {error.strerror}.", remedy="Check its permissions."
+        f"{place} cannot be read: {error.strerror}.",
+        remedy="Check its permissions, and that what it lies on is mounted.",
     )
-
-
-def _etag(found: os.stat_result) -> str:
-    return f"{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ino:x}"

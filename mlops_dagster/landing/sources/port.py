@@ -29,6 +29,8 @@ class Page:
         cursor: where the next scan goes on; at most a few hundred characters.
         complete: nothing is left to look at for now.
         receipts: what ``accept`` needs.
+        is_listing: what the page names was there when the page was made; an event only says that
+            it once was.
     """
 
     drops: tuple[Drop, ...]
@@ -36,6 +38,7 @@ class Page:
     complete: bool
     markers: tuple[tuple[str, datetime], ...] = ()
     receipts: tuple[Any, ...] = ()
+    is_listing: bool = True
 
 
 class Source(Protocol):

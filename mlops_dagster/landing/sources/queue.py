@@ -99,7 +99,9 @@ class QueueSource:
                 continue
             for event in events:
                 self._sort_in(event, drops, markers)
-        return Page(tuple(drops), "", not messages, tuple(markers), tuple(messages))
+        return Page(
+            tuple(drops), "", not messages, tuple(markers), tuple(messages), is_listing=False
+        )
 
     def _sort_in(
         self, event: BlobEvent, drops: list[Drop], markers: list[tuple[str, datetime]]
