@@ -29,6 +29,18 @@ mutation Retry($params: ReexecutionParams!) {
   }
 }
 """
+_CHECKS = """
+query Checks($keys: [AssetKeyInput!]!) {
+  assetNodes(assetKeys: $keys) {
+    assetChecksOrError {
+      __typename
+      ... on AssetChecks {
+        checks { name executionForLatestMaterialization { status evaluation { severity } } }
+      }
+    }
+  }
+}
+"""
 _TERMINATE = """
 mutation Terminate($runId: String!) {
   terminateRun(runId: $runId) { __typename ... on PythonError { message } }
@@ -72,6 +84,22 @@ class Deployment:
     def terminate(self, run: str) -> None:
         answer = self._ask(_TERMINATE, {"runId": run})["terminateRun"]
         assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def checks(self, *keys: dg.AssetKey) -> dict[str, str]:
+        """What the UI shows of each check of the assets: ``NOT EVALUATED``, ``SUCCEEDED``, ...
+
+        A check that failed is shown as its severity: ``WARN`` or ``ERROR``.
+        """
+        answer = self._ask(_CHECKS, {"keys": [{"path": list(key.path)} for key in keys]})
+        shown = {}
+        for node in answer["assetNodes"]:
+            for check in node["assetChecksOrError"]["checks"]:
+                execution = check["executionForLatestMaterialization"]
+                status = execution["status"] if execution else "NOT EVALUATED"
+                if status == "FAILED":
+                    status = execution["evaluation"]["severity"]
+                shown[check["name"]] = status
+        return shown
 
     def status(self, run: str) -> dg.DagsterRunStatus:
         found = self.instance.get_run_by_id(run)

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,21 @@ import dagster as dg
 import psutil
 import pytest
 from dagster import DagsterRunStatus
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import EngineEventData
+from dagster._core.execution.api import execute_run
+from dagster._core.scheduler.instigation import TickStatus
 
 from mlops_dagster import load_project
 from mlops_dagster.landing import DropState, drops
-from tests.defs.deployment import wait_until
+from tests.defs.deployment import deployed, wait_until
 from tests.defs.dropping import PROJECT, Dropping, daemon
 
 INSTANCE = """\
 telemetry: {enabled: false}
 run_coordinator: {module: dagster.core.run_coordinator, class: DefaultRunCoordinator}
 """
+TABLES = [dg.AssetKey(["dropping", "landing", table]) for table in ("scores", "quarantine")]
 NOW = (
     PROJECT.replace("age: 1 second", "age: 0 seconds")
     .replace("{files: 5", "{files: 2")
@@ -75,6 +79,16 @@ def requested(
     """Look once, and run what is asked for."""
     requests = look(place, instance).run_requests or ()
     return [(each, run(place, instance, tags=each.tags)) for each in requests]
+
+
+def reported(
+    instance: dg.DagsterInstance, result: dg.SensorResult
+) -> list[dg.AssetCheckEvaluation]:
+    """The check results of a look, after they were reported as the daemon does."""
+    events = [each for each in result.asset_events if isinstance(each, dg.AssetCheckEvaluation)]
+    for event in events:
+        instance.report_runless_asset_event(event)
+    return events
 
 
 def states(place: Dropping) -> dict[str, DropState]:
@@ -243,8 +257,7 @@ def test_the_sensor_reports_a_drop_that_was_given_up_when_nothing_runs(
     for _ in range(3):
         requested(place, instance)
     result = look(place, instance)
-    (event,) = result.asset_events
-    assert isinstance(event, dg.AssetCheckEvaluation)
+    (event,) = reported(instance, result)
     assert (event.check_name, event.passed) == ("given_up", False)
     assert not look(place, instance, cursor=result.cursor).asset_events
 
@@ -301,10 +314,102 @@ def test_upkeep_compacts_and_fails_where_rows_are_missing(
 
 
 @pytest.mark.slow
+def test_the_checks_show_the_truth_whatever_order_overlapping_runs_end_in(
+    place: Dropping, instance: dg.DagsterInstance
+) -> None:
+    place.drop("a.csv", [1, "x"])
+    place.drop("b.csv", [2])
+    place.drop("c.csv", [3])
+    first, second = look(place, instance).run_requests or ()
+    job = definitions(place).resolve_job_def("landing_scoring")
+    planned = [instance.create_run_for_job(job, tags=each.tags) for each in (first, second)]
+    for each in reversed(planned):
+        assert execute_run(InMemoryJob(job), each, instance).success
+    result = look(place, instance)
+    with deployed(instance, place.folder / "definitions.py") as ui:
+        assert set(ui.checks(*TABLES).values()) == {"NOT EVALUATED"}
+        assert len(reported(instance, result)) == 4
+        assert ui.checks(*TABLES) == {
+            "reconciliation": "SUCCEEDED",
+            "freshness": "SUCCEEDED",
+            "given_up": "SUCCEEDED",
+            "unseen": "WARN",
+        }
+        assert not look(place, instance, cursor=result.cursor).asset_events
+
+
+def test_quarantine_warns_until_somebody_has_seen_it(
+    place: Dropping, instance: dg.DagsterInstance
+) -> None:
+    place.drop("a.csv", [1, "x"])
+    place.drop_text("torn.parquet", "PAR1 torn")
+    ((_, result),) = requested(place, instance)
+    unseen = check(result, "unseen")
+    assert (unseen.passed, unseen.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert unseen.description.startswith("2 files lie in quarantine")
+
+    assert run(place, instance, "landing_acknowledge").success
+    (event,) = reported(instance, look(place, instance))
+    assert (event.check_name, event.passed) == ("unseen", True)
+
+    place.drop("b.csv", ["y"])
+    ((_, result),) = requested(place, instance)
+    assert check(result, "unseen").description.startswith("1 file lies in quarantine")
+
+
+def test_the_quarantines_page_shows_all_that_lies_there_now(
+    place: Dropping, instance: dg.DagsterInstance
+) -> None:
+    place.drop("a.csv", [1, "x", "y"])
+    requested(place, instance)
+    place.drop("good.csv", [1])
+    requested(place, instance)
+    shown = newest(instance, "quarantine")
+    assert (shown["files in quarantine"].value, shown["rows in quarantine"].value) == (1, 2)
+    assert "| a.csv | 3 | 2 |" in str(shown["in quarantine"].value)
+    assert "not a number" in str(shown["preview"].value)
+    columns = newest(instance, "scores")["dagster/column_schema"].value
+    assert isinstance(columns, dg.TableSchema)
+    assert ("score", "double") in {(column.name, column.type) for column in columns.columns}
+
+
+def newest(instance: dg.DagsterInstance, table: str) -> Mapping[str, dg.MetadataValue[Any]]:
+    """The metadata of a table's newest materialization."""
+    key = dg.AssetKey(["dropping", "landing", table])
+    (record,) = instance.fetch_materializations(key, limit=1).records
+    assert record.asset_materialization is not None
+    return record.asset_materialization.metadata
+
+
+@pytest.mark.slow
 def test_the_real_daemon_scores_what_is_dropped(place: Dropping) -> None:
     place.drop("a.csv", [1, 2])
     place.drop_text("torn.parquet", "PAR1 torn")
     with daemon(place):
         wait_until(lambda: place.is_done(2), seconds=120)
+        ticks = sum(1 for _ in logged_ticks(place))
+        wait_until(lambda: skipped_ticks(place) > 3, seconds=120)
+        assert sum(1 for _ in logged_ticks(place)) == ticks
+    assert all("new drops" in file.read_text() for file in logged_ticks(place))
     assert place.keys() == {"a.csv:0": 1, "a.csv:1": 1}
     assert states(place)["torn.parquet"] is DropState.QUARANTINED
+
+
+def logged_ticks(place: Dropping) -> Iterator[Path]:
+    """The files that ticks of the sensor logged something to."""
+    for file in (place.dagster_home / "storage").rglob("landing_sensor/*.err"):
+        if file.stat().st_size:
+            yield file
+
+
+def skipped_ticks(place: Dropping) -> int:
+    """How many ticks found nothing since the last one that asked for a run."""
+    with dg.DagsterInstance.get() as instance:
+        (state,) = (
+            each
+            for each in instance.all_instigator_state()
+            if each.instigator_name == "landing_sensor"
+        )
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=50)
+    kinds = [tick.status for tick in ticks]
+    return next((n for n, kind in enumerate(kinds) if kind is TickStatus.SUCCESS), len(kinds))

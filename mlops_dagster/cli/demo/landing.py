@@ -135,6 +135,7 @@ def _score(place: Place, landing: Landing, drops: Drops) -> None:
         with served(command, place.root, environment, log=file) as daemon:
             _await_end(landing, drops, daemon, log)
             _await_runs()
+            _await_checks()
 
 
 def _await_end(landing: Landing, drops: Drops, daemon: subprocess.Popen[bytes], log: Path) -> None:
@@ -170,6 +171,28 @@ def _await_runs() -> None:
     with DagsterInstance.get() as instance:
         wanted = RunsFilter(job_name="landing_scoring", statuses=going)
         while instance.get_runs_count(wanted) and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+
+
+def _await_checks() -> None:
+    """The next look of the sensor shows in Dagster what the checks have found in all."""
+    from dagster import DagsterInstance
+    from dagster._core.scheduler.instigation import TickStatus
+
+    since, deadline = time.time(), time.monotonic() + 60
+    ended = [TickStatus.SKIPPED, TickStatus.SUCCESS]
+    with DagsterInstance.get() as instance:
+        waiting = {
+            (state.instigator_origin_id, state.selector_id)
+            for state in instance.all_instigator_state()
+            if state.instigator_name == "landing_sensor"
+        }
+        while waiting and time.monotonic() < deadline:
+            waiting = {
+                sensor
+                for sensor in waiting
+                if not instance.get_ticks(*sensor, after=since, statuses=ended, limit=1)
+            }
             time.sleep(_LOOK)
 
 

@@ -1,26 +1,34 @@
 """Whether the landing keeps its promises: rows in are rows out, and nothing waits unseen."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster compares the op's annotations with its classes.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Target,
+)
 
 from mlops_dagster.defs.landing.keys import (
+    ACKNOWLEDGE_JOB,
     FRESHNESS,
     GIVEN_UP,
     RECONCILIATION,
+    UNSEEN,
     project_landing,
+    quarantine_key,
     scores_key,
 )
+from mlops_dagster.defs.landing.quarantine import unseen_drops
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.landing import BatchOutcome, DropState, Landing, Status, differences, status
 from mlops_dagster.landing.values import now
 from mlops_dagster.project import Project
 
 _MOST = 20
+_CHANGES = "state"
 
 
 def reconciliation(landing: Landing, outcomes: Iterable[BatchOutcome]) -> dg.AssetCheckResult:
@@ -44,60 +52,117 @@ def reconciliation(landing: Landing, outcomes: Iterable[BatchOutcome]) -> dg.Ass
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check that asks the ledger alone has found."""
+class LedgerFinding:
+    """What a check has found that asks the ledger, and no table.
+
+    Attributes:
+        changes: what a new result is reported for; the description may say more, such as an age.
+    """
 
     check: str
     passed: bool
     description: str
+    changes: str
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
-    def evaluation(self, project: Project) -> dg.AssetCheckEvaluation:
-        """As an event of its own, beside any run."""
-        return dg.AssetCheckEvaluation(
-            asset_key=scores_key(project),
-            check_name=self.check,
+    def asset_key(self, project: Project) -> dg.AssetKey:
+        return quarantine_key(project) if self.check == UNSEEN else scores_key(project)
+
+    def differs_from(self, before: dg.AssetCheckEvaluation | None) -> bool:
+        """Whether Dagster shows something else; nothing to report is nothing to differ from."""
+        if before is None:
+            return not self.passed
+        known = before.metadata.get(_CHANGES)
+        return before.passed != self.passed or (known is not None and known.value != self.changes)
+
+    def result(self) -> dg.AssetCheckResult:
+        """As the result of a run."""
+        return dg.AssetCheckResult(
             passed=self.passed,
+            severity=self.severity,
             description=self.description,
+            metadata=self._metadata(),
         )
 
+    def evaluation(self, project: Project, target: Target | None) -> dg.AssetCheckEvaluation:
+        """As an event of its own, beside any run, about the newest materialization."""
+        return dg.AssetCheckEvaluation(
+            asset_key=self.asset_key(project),
+            check_name=self.check,
+            passed=self.passed,
+            severity=self.severity,
+            description=self.description,
+            metadata=self._metadata(),
+            target_materialization_data=target,
+        )
 
-def ledger_findings(project: Project, found: Status) -> tuple[Finding, ...]:
-    """What the ledger says of drops that wait and of drops that were given up."""
-    assert project.landing is not None  # noqa: S101 - called where there is one
-    within = project.landing.declared.fresh_within
-    waited = now() - found.oldest if found.oldest is not None else timedelta(0)
-    given_up = found.drops.get(DropState.FAILED, 0)
-    description = f"The oldest open drop has waited {_text(waited)}; {_text(within)} are allowed."
-    return (
-        Finding(FRESHNESS, waited <= within, description if found.oldest else "Nothing waits."),
-        Finding(
-            GIVEN_UP,
-            not given_up,
-            f"{given_up:,} drops were given up: `mlops landing list --state failed` says why, "
-            "`mlops landing replay DROP` offers one again."
-            if given_up
-            else "No drop was given up.",
-        ),
-    )
+    def _metadata(self) -> dict[str, dg.MetadataValue]:
+        return {_CHANGES: dg.MetadataValue.text(self.changes)}
+
+
+def ledger_findings(project: Project, found: Status, unseen: int) -> tuple[LedgerFinding, ...]:
+    """What the ledger says of drops that wait, were given up, or lie in quarantine unseen."""
+    return (_freshness(project, found), _given_up(found), _unseen(unseen))
 
 
 def ledger_checks(project: Project) -> Iterator[dg.AssetChecksDefinition]:
-    """The same as checks of the asset: run with every batch, by the button, and by the sensor."""
+    """The same as checks of the assets: run with every batch, by the button, and by the sensor."""
     assert project.landing is not None  # noqa: S101 - called where there is one
     within = _text(project.landing.declared.fresh_within)
-    yield _ledger_check(project, FRESHNESS, f"No drop has waited for more than {within}.")
-    yield _ledger_check(project, GIVEN_UP, "No drop was given up.")
+    scores, quarantine = scores_key(project), quarantine_key(project)
+    yield _ledger_check(project, scores, FRESHNESS, f"No drop has waited for more than {within}.")
+    yield _ledger_check(project, scores, GIVEN_UP, "No drop was given up.")
+    description = "All that lies in quarantine has been seen (a warning)."
+    yield _ledger_check(project, quarantine, UNSEEN, description)
 
 
-def _ledger_check(project: Project, name: str, description: str) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=scores_key(project), name=name, description=description)
-    def check() -> dg.AssetCheckResult:
-        found = {
-            each.check: each for each in ledger_findings(project, status(project_landing(project)))
-        }[name]
-        return dg.AssetCheckResult(passed=found.passed, description=found.description)
+def _ledger_check(
+    project: Project, asset: dg.AssetKey, name: str, description: str
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=asset, name=name, description=description)
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        landing = project_landing(project)
+        unseen = len(unseen_drops(context.instance, project, landing)) if name == UNSEEN else 0
+        findings = ledger_findings(project, status(landing), unseen)
+        return next(each for each in findings if each.check == name).result()
 
     return check
+
+
+def _freshness(project: Project, found: Status) -> LedgerFinding:
+    assert project.landing is not None  # noqa: S101 - called where there is one
+    within = project.landing.declared.fresh_within
+    waited = now() - found.oldest if found.oldest is not None else timedelta(0)
+    description = "Nothing waits."
+    if found.oldest is not None:
+        age = f"The oldest open drop has waited {_text(waited)}"
+        description = f"{age}; {_text(within)} are allowed."
+    passed = waited <= within
+    return LedgerFinding(FRESHNESS, passed, description, "in time" if passed else "late")
+
+
+def _given_up(found: Status) -> LedgerFinding:
+    drops = found.drops.get(DropState.FAILED, 0)
+    description = "No drop was given up."
+    if drops:
+        description = (
+            f"{drops:,} drops were given up: `mlops landing list --state failed` says why, "
+            "`mlops landing replay DROP` offers one again."
+        )
+    return LedgerFinding(GIVEN_UP, not drops, description, f"{drops} given up")
+
+
+def _unseen(drops: int) -> LedgerFinding:
+    description = "Nothing lies in quarantine that has not been seen."
+    if drops:
+        files = "file lies" if drops == 1 else "files lie"
+        description = (
+            f"{drops:,} {files} in quarantine, whole or in part, that nobody has seen. The asset's "
+            f"page says why; `mlops landing replay DROP` offers one again, and the job "
+            f"{ACKNOWLEDGE_JOB} says that all have been seen."
+        )
+    warning = dg.AssetCheckSeverity.WARN
+    return LedgerFinding(UNSEEN, not drops, description, f"{drops} unseen", warning)
 
 
 def _text(span: timedelta) -> str:

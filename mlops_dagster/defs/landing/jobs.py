@@ -1,4 +1,4 @@
-"""Jobs of a landing: score what waits, offer a drop once more, keep the tables small."""
+"""Jobs of a landing: score, offer a drop once more, acknowledge quarantine, keep tables small."""
 
 # No `from __future__ import annotations`: Dagster compares the op's annotations with its classes.
 
@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from mlops_dagster.defs.landing.keys import (
+    ACKNOWLEDGE_JOB,
     REPLAY_JOB,
     SCORING_JOB,
     UPKEEP_JOB,
@@ -15,6 +16,7 @@ from mlops_dagster.defs.landing.keys import (
     quarantine_key,
     scores_key,
 )
+from mlops_dagster.defs.landing.quarantine import seen_observation
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import compact, differences, expire, replay
 from mlops_dagster.landing.declared import find_drop
@@ -53,6 +55,25 @@ def replay_job(project: Project) -> dg.JobDefinition:
     @dg.job(name=REPLAY_JOB, description=replay_job.__doc__)
     def job() -> None:
         offer()
+
+    return job
+
+
+def acknowledge_job(project: Project) -> dg.JobDefinition:
+    """Says that what lies in quarantine now has been seen: the check ``unseen`` passes again."""
+
+    @dg.op(name="mark_quarantine_seen")
+    def mark_seen(context: dg.OpExecutionContext) -> None:
+        try:
+            observation = seen_observation(project, project_landing(project))
+        except MlopsError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+        context.log_event(observation)
+        context.log.info(observation.description)
+
+    @dg.job(name=ACKNOWLEDGE_JOB, description=acknowledge_job.__doc__)
+    def job() -> None:
+        mark_seen()
 
     return job
 

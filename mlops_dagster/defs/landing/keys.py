@@ -10,6 +10,7 @@ from mlops_dagster.landing.declared import declared_landing
 from mlops_dagster.project import Project
 
 SCORING_JOB, REPLAY_JOB, UPKEEP_JOB = "landing_scoring", "landing_replay", "landing_upkeep"
+ACKNOWLEDGE_JOB = "landing_acknowledge"
 GROUP = "landing"
 
 # Tags of a run: the manifest that it scores, and the attempt at it.
@@ -19,6 +20,7 @@ REQUEST_TAG = "landing/request"
 UNREACHABLE_TAG = "landing/unreachable"
 
 RECONCILIATION, DRIFT, FRESHNESS, GIVEN_UP = "reconciliation", "drift", "freshness", "given_up"
+UNSEEN = "unseen"  # of the quarantine; the others are checks of the scores
 
 
 def scores_key(project: Project) -> dg.AssetKey:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from mlops_dagster.defs.landing.quarantine import quarantined_drops
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.landing import BatchOutcome, DropRecord, Landing, drops, status
 
@@ -28,39 +29,62 @@ def scores_metadata(landing: Landing, done: Sequence[BatchOutcome]) -> dict[str,
         if (found := each.outcome) is not None
     ]
     table = markdown_table(("drop", "rows in", "scored", "quarantined", "reason"), rows)
-    shown: dict[str, Any] = {
-        "dagster/row_count": dg.MetadataValue.int(status(landing).scored),
-        "rows scored": dg.MetadataValue.int(sum(each.scored for each in done)),
-        "rows quarantined": dg.MetadataValue.int(sum(each.quarantined for each in done)),
-        "table": dg.MetadataValue.text(landing.tables.scores),
-        **_batches(done),
-    }
+    shown: dict[str, Any] = {}
     if rows:
         shown["drops"] = dg.MetadataValue.md(table)
     if (preview := _preview(landing, landing.tables.scores, records)) is not None:
         shown["preview"] = preview
-    return shown
+    return {
+        **shown,
+        "rows scored": dg.MetadataValue.int(sum(each.scored for each in done)),
+        "rows quarantined": dg.MetadataValue.int(sum(each.quarantined for each in done)),
+        "dagster/row_count": dg.MetadataValue.int(status(landing).scored),
+        "table": dg.MetadataValue.text(landing.tables.scores),
+        **column_schema(landing, landing.tables.scores),
+        **_batches(done),
+    }
 
 
 def quarantine_metadata(landing: Landing, done: Sequence[BatchOutcome]) -> dict[str, Any]:
-    """Of ``landing/quarantine`` after these batches."""
-    records = _records(landing, done)
-    reasons = Counter(
-        each.outcome.reason for each in records if each.outcome and each.outcome.reason
-    )
-    shown: dict[str, Any] = {
-        "dagster/row_count": dg.MetadataValue.int(status(landing).quarantined),
-        "rows quarantined": dg.MetadataValue.int(sum(each.quarantined for each in done)),
-        "files quarantined": dg.MetadataValue.int(sum(reasons.values())),
+    """Of ``landing/quarantine`` as a whole after these batches: what lies there now."""
+    records = quarantined_drops(landing)[::-1]
+    rows = [
+        (each.drop.path, found.rows if found.rows is not None else "?", found.quarantined,
+         found.reason or "rows that could not be used")
+        for each in records[:_MOST_DROPS]
+        if (found := each.outcome) is not None
+    ]  # fmt: skip
+    shown: dict[str, Any] = {}
+    if rows:
+        table = markdown_table(("file", "rows in", "rows quarantined", "reason"), rows)
+        shown["in quarantine"] = dg.MetadataValue.md(table)
+    if (preview := _preview(landing, landing.tables.quarantine, records[:_MOST_DROPS])) is not None:
+        shown["preview"] = preview
+    return {
+        **shown,
+        "files in quarantine": dg.MetadataValue.int(len(records)),
+        "rows in quarantine": dg.MetadataValue.int(status(landing).quarantined),
         "table": dg.MetadataValue.text(landing.tables.quarantine),
+        **column_schema(landing, landing.tables.quarantine),
         **_batches(done),
     }
-    if reasons:
-        lines = reasons.most_common(_MOST_DROPS)
-        shown["reasons"] = dg.MetadataValue.md(markdown_table(("reason", "files"), lines))
-    if (preview := _preview(landing, landing.tables.quarantine, records)) is not None:
-        shown["preview"] = preview
-    return shown
+
+
+def column_schema(landing: Landing, uri: str) -> dict[str, Any]:
+    """The columns of a table as they are now, as the UI shows them; nothing before its first row."""
+    table = landing.tables.open(uri)
+    if table is None:
+        return {}
+    fields = json.loads(table.schema().to_json())["fields"]
+    columns = [
+        dg.TableColumn(
+            field["name"],
+            field["type"] if isinstance(field["type"], str) else field["type"]["type"],
+            constraints=dg.TableColumnConstraints(nullable=field["nullable"]),
+        )
+        for field in fields
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
 def committed_rows(

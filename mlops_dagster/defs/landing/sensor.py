@@ -11,11 +11,23 @@ from typing import Any
 import dagster as dg
 
 from mlops_dagster.defs.landing.checks import ledger_findings
+from mlops_dagster.defs.landing.current_checks import check_events
 from mlops_dagster.defs.landing.keys import project_landing, run_tags
 from mlops_dagster.defs.landing.pipeline import missing_input
+from mlops_dagster.defs.landing.quarantine import last_seen, unseen_drops
 from mlops_dagster.defs.landing.runs import RunsOfRequest, runs_of
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.landing import BatchRecord, BatchState, Landing, Tick, give_up, status, tick
+from mlops_dagster.landing import (
+    BatchRecord,
+    BatchState,
+    DropState,
+    Landing,
+    Status,
+    Tick,
+    give_up,
+    status,
+    tick,
+)
 from mlops_dagster.landing.declared import declared_place
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import connect
@@ -68,8 +80,10 @@ class _Look:
             started = time.monotonic()
             found, requests = self._look()
             rest = max(_LEAST_REST, _REST * (time.monotonic() - started))
-        self._context.log.info(_summary(found))
-        cursor, events = self._check_events()
+        if found.new or found.made:
+            # Every line of a tick's log costs a file, and most ticks find nothing.
+            self._context.log.info(_summary(found))
+        cursor, events = self._check_events(is_idle=not found.requests)
         reason = found.skip_reason or "; ".join(self._why) or "the batches are at work"
         return dg.SensorResult(
             run_requests=requests,
@@ -132,16 +146,29 @@ class _Look:
             return None
         return f"{record.request}-{runs.ended + 1}"
 
-    def _check_events(self) -> tuple[str, list[dg.AssetCheckEvaluation]]:
-        """The cursor, and the checks whose verdict is another than at the last look."""
-        before = json.loads(self._context.cursor or "{}")
-        found = ledger_findings(self._project, status(self._landing))
-        changed = [
-            each.evaluation(self._project)
-            for each in found
-            if before.get(each.check, True) != each.passed
-        ]
-        return json.dumps({each.check: each.passed for each in found}), changed
+    def _check_events(self, *, is_idle: bool) -> tuple[str, list[dg.AssetCheckEvaluation]]:
+        """The cursor, and the results of checks that Dagster does not show yet."""
+        instance, found = self._context.instance, status(self._landing)
+        key = _quarantine_state(found, last_seen(instance, self._project))
+        before = _json_object(self._context.cursor)
+        # Which drops are unseen is worked out anew only where something has changed.
+        unseen = before.get("unseen", 0)
+        if before.get("quarantine") != key:
+            unseen = len(unseen_drops(instance, self._project, self._landing))
+        findings = ledger_findings(self._project, found, unseen)
+        events = list(check_events(instance, self._project, findings, is_idle=is_idle))
+        return json.dumps({"quarantine": key, "unseen": unseen}), events
+
+
+def _quarantine_state(found: Status, seen: int) -> str:
+    """Changes whenever what lies in quarantine, or what of it was seen, may have changed."""
+    ended = (found.drops.get(state, 0) for state in (DropState.SCORED, DropState.QUARANTINED))
+    return ".".join(map(str, (*ended, found.quarantined, seen)))
+
+
+def _json_object(text: str | None) -> dict[str, Any]:
+    found = json.loads(text or "{}")
+    return found if isinstance(found, dict) else {}
 
 
 def _pause(runs: RunsOfRequest) -> float:
