@@ -96,7 +96,7 @@ def measured(settings: str, count: int) -> list[Latency]:
 
 def _latencies(place: Dropping, dropped: dict[int, float]) -> Iterator[Latency]:
     workspace = LocalWorkspace(place.home)
-    jobs = {job.tags["landing.batch"]: job for job in workspace.jobs.list(limit=1_000)}
+    jobs = {job.tags["landing.batch"]: job for job in workspace.jobs.list()}
     runs = {}
     with DagsterInstance.from_ref(InstanceRef.from_dir(str(place.dagster_home))) as instance:
         for record in instance.get_run_records(RunsFilter(job_name="landing_scoring")):

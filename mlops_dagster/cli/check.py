@@ -50,15 +50,18 @@ def check(
     """Check Azure ML YAML and project.yaml.
 
     Every mistake below the paths is printed with its file and line, and so is every place that
-    the workspace on this machine cannot run; the exit status is then 2. Folders named tests are
-    left out unless they are named themselves.
+    the workspace cannot run; the exit status is then 2. Folders named tests are left out unless
+    they are named themselves.
     """
+    from mlops_dagster.workspace import workspace_names
+
     files = list(_files(paths or _places()))
     problems = [problem for file in files for problem in _problems(file)]
     problems += _similar_schedule_names(files, problems)
-    if session(context).chosen == "local":
-        problems += _problems_on_this_machine(files, problems)
-        problems += _problems_of_schedules(files)
+    chosen = session(context).chosen
+    if chosen in workspace_names():
+        problems += _unsupported_problems(files, problems, chosen)
+        problems += _problems_of_schedules(files, chosen)
     if official:
         problems += _problems_of_official_loader(files, problems)
     problems = list(dict.fromkeys(sorted(problems)))
@@ -150,20 +153,22 @@ def _problems(file: Path) -> list[Problem]:
         return list(error.problems)
 
 
-def _problems_of_schedules(files: list[Path]) -> list[Problem]:
+def _problems_of_schedules(files: list[Path], chosen: str) -> list[Problem]:
     """Why schedules of the projects at hand are missing in Dagster, those kept in the state too."""
     from mlops_dagster.aml import load_schedules
-    from mlops_dagster.workspace import connect
+    from mlops_dagster.workspace import connect, workspace_type
 
+    if workspace_type(chosen).runs_schedules:
+        return []
     problems: list[Problem] = []
     for file in files:
         if file.name != PROJECT_FILE:
             continue
         folder = file.absolute().parent
         if not find_home(folder).is_dir():
-            problems += load_schedules(folder / ".cloud" / "local" / "schedules")[1]
+            problems += load_schedules(folder / ".cloud" / chosen / "schedules")[1]
             continue
-        workspace = connect("local", project=folder)
+        workspace = connect(chosen, project=folder)
         try:
             problems += workspace.schedules.problems()
         finally:
@@ -191,10 +196,10 @@ def _similar_schedule_names(files: list[Path], problems: list[Problem]) -> list[
     return found
 
 
-def _problems_on_this_machine(files: list[Path], problems: list[Problem]) -> list[Problem]:
-    """What cannot run here, of the jobs, components and schedules without a mistake."""
+def _unsupported_problems(files: list[Path], problems: list[Problem], chosen: str) -> list[Problem]:
+    """What the workspace cannot run, of the jobs, components and schedules without a mistake."""
     from mlops_dagster.aml import kind_of, load_component, load_job, load_schedule
-    from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
+    from mlops_dagster.workspace import workspace_type
 
     wrong = {problem.file.absolute() for problem in problems}
     found: list[Problem] = []
@@ -203,23 +208,23 @@ def _problems_on_this_machine(files: list[Path], problems: list[Problem]) -> lis
             continue
         match kind_of(file):
             case "job":
-                found += _job_problems(load_job(file), file)
+                found += _job_problems(load_job(file), file, chosen)
             case "component":
-                found += unsupported_problems(load_component(file))
+                found += workspace_type(chosen).unsupported_problems(load_component(file))
             case "schedule" if (job := load_schedule(file).job) is not None:
-                found += _job_problems(job, file)
+                found += _job_problems(job, file, chosen)
             case _:
                 pass
     return found
 
 
-def _job_problems(job: Job, file: Path) -> list[Problem]:
+def _job_problems(job: Job, file: Path, chosen: str) -> list[Problem]:
     from mlops_dagster.project.compute import undeclared_compute
-    from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
+    from mlops_dagster.workspace import workspace_type
 
     project = find_project(file.absolute().parent)
-    undeclared = [] if project is None else list(undeclared_compute(job, project, "local"))
-    return [*unsupported_problems(job), *undeclared]
+    undeclared = [] if project is None else list(undeclared_compute(job, project, chosen))
+    return [*workspace_type(chosen).unsupported_problems(job), *undeclared]
 
 
 def _summary(files: list[Path], problems: list[Problem]) -> str:

@@ -108,7 +108,7 @@ def _schedules(project: Path | None) -> Finding:
     from mlops_dagster.workspace import connect
 
     try:
-        workspace = connect("local", project=project)
+        workspace = connect(project=project)
         try:
             known, problems = workspace.schedules.list(), workspace.schedules.problems()
         finally:

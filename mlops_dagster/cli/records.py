@@ -121,15 +121,9 @@ def schedule_data(record: ScheduleRecord) -> dict[str, Any]:
 
 def inputs_of(record: JobRecord) -> dict[str, Any]:
     """What a job was given, by name: a literal, or ``{path}`` of a file, folder or asset."""
-    try:
-        inputs = json.loads(record.properties.get("mlops.inputs", "{}"))
-    except ValueError:
-        return {}
-    if not isinstance(inputs, dict):
-        return {}
     return {
         name: {"path": value} if str(value).startswith("azureml:") else value
-        for name, value in inputs.items()
+        for name, value in record.inputs.items()
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mlops_dagster.cli.formats import Format
+from mlops_dagster.workspace.ports import JobOptions
 
 if TYPE_CHECKING:
     from mlops_dagster.workspace import Workspace
@@ -48,16 +49,20 @@ class Session:
         return self.workspace or chosen_workspace()
 
     @contextmanager
-    def open(self, start: Path | None = None) -> Iterator[Workspace]:
+    def open(
+        self,
+        start: Path | None = None,
+        options: JobOptions = JobOptions(),  # noqa: B008 - frozen
+    ) -> Iterator[Workspace]:
         """The workspace of the project around ``start`` (by default the current directory).
 
-        Raises NotFound where there is no such workspace, WorkspaceUnavailable where its state
-        cannot be used.
+        Raises NotFound where there is no such workspace, Unsupported where it does not have one of
+        the options, WorkspaceUnavailable where its state cannot be used.
         """
         from mlops_dagster.home import find_project
         from mlops_dagster.workspace import connect
 
-        workspace = connect(self.workspace, project=find_project(start))
+        workspace = connect(self.workspace, project=find_project(start), options=options)
         try:
             yield workspace
         finally:

@@ -15,7 +15,6 @@ import typer
 
 from mlops_dagster.cli.output import console, duration, is_interactive, note, visible
 from mlops_dagster.errors import JobFailed, MlopsError
-from mlops_dagster.home import find_home
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -71,7 +70,7 @@ def log_lines(jobs: Jobs, record: JobRecord, *, tail: int | None) -> Iterator[Lo
         return
     yield from (LogLine(record.name, "", text) for text in _lines(jobs.log(record.name, tail=tail)))
     if tail is None:
-        for step in reversed(jobs.list(parent=record.name, limit=100_000)):
+        for step in reversed(jobs.list(parent=record.name)):
             key = step.step or step.name
             yield from (LogLine(step.name, key, text) for text in _lines(jobs.log(step.name)))
 
@@ -101,10 +100,7 @@ def raise_unless_completed(jobs: Jobs, record: JobRecord) -> None:
 
 def command_prefix(workspace: Workspace) -> str:
     """What must stand before `mlops` in the current directory to reach this workspace's state."""
-    home = getattr(workspace, "home", None)
-    if home is None or home == find_home():
-        return ""
-    return f"MLOPS_HOME={shlex.quote(str(home))} "
+    return "".join(f"{name}={shlex.quote(text)} " for name, text in workspace.variables.items())
 
 
 def _culprit(jobs: Jobs, record: JobRecord) -> tuple[JobRecord, list[str]]:
@@ -113,7 +109,7 @@ def _culprit(jobs: Jobs, record: JobRecord) -> tuple[JobRecord, list[str]]:
     while True:
         failed = [
             step
-            for step in jobs.list(parent=record.name, limit=10_000)
+            for step in jobs.list(parent=record.name)
             if step.status in ("Failed", "NotResponding")
         ]
         if not failed:

@@ -24,7 +24,7 @@ from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError, NotFound
 from mlops_dagster.home import find_home
 from mlops_dagster.project import Project
-from mlops_dagster.workspace import chosen_workspace, connect
+from mlops_dagster.workspace import chosen_workspace, connect, workspace_names, workspace_type
 from mlops_dagster.workspace.ports import ScheduleRecord
 
 
@@ -40,7 +40,8 @@ def workspace_schedules(
     Args:
         job_names: of the location's other jobs, which no schedule's job may have.
     """
-    if chosen_workspace() != "local":
+    chosen = chosen_workspace()
+    if chosen not in workspace_names() or workspace_type(chosen).runs_schedules:
         return
     records, warnings = _schedule_records(project)
     names = dagster_names([record.name for record in records], taken=job_names)
@@ -83,7 +84,9 @@ def _schedule_records(project: Project) -> tuple[Sequence[ScheduleRecord], list[
             return [each for each in found if _belongs_to(project, each)], warnings
         except MlopsError as error:
             warnings = [f"those that were created cannot be read: {error}"]
-    schedules, problems = load_schedules(project.folder / ".cloud" / "local" / "schedules")
+    schedules, problems = load_schedules(
+        project.folder / ".cloud" / chosen_workspace() / "schedules"
+    )
     records = [ScheduleRecord.from_schedule(schedule) for schedule in schedules]
     return records, [*warnings, *map(str, problems)]
 

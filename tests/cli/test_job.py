@@ -275,8 +275,7 @@ def ended_jobs() -> Iterator[None]:
         if not record.status.is_terminal:
             workspace.jobs.cancel(record.name)
             assert workspace.jobs.wait(record.name, timeout=30).status is JobStatus.CANCELED
-    stop: Any = getattr(workspace, "stop_services", lambda: None)
-    stop()
+    workspace.stop_services()
     workspace.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -197,8 +196,7 @@ def _end_jobs(workspace: Workspace) -> None:
         if not job.status.is_terminal:
             workspace.jobs.cancel(job.name)
             workspace.jobs.wait(job.name, timeout=20)
-    with suppress(AttributeError):
-        workspace.stop_services()  # type: ignore[attr-defined]  # of the local workspace
+    workspace.stop_services()
     workspace.close()
 
 

@@ -72,9 +72,7 @@ def stop(context: typer.Context) -> None:
     That is the workspace's tracking server; it starts again by itself when a job needs it.
     """
     with session(context).open() as workspace:
-        end_services = getattr(workspace, "stop_services", None)
-        if end_services is not None:
-            end_services()
+        workspace.stop_services()
     note("Nothing runs in the background any more but jobs; see them: mlops job list")
 
 

@@ -80,7 +80,7 @@ class Summary:
 
 def jobs_of(workspace: Workspace, run_id: str) -> list[JobRecord]:
     """The jobs that one run of Dagster started in the workspace, in that order."""
-    found = workspace.jobs.list(tags={_RUN_TAG: run_id}, limit=10_000)
+    found = workspace.jobs.list(tags={_RUN_TAG: run_id})
     return sorted(found, key=lambda record: record.created_at)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from mlops_dagster.errors import Problem
 from mlops_dagster.home import find_home
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.jobs.jobs import LocalJobs
@@ -13,7 +16,10 @@ from mlops_dagster.workspace.local.records.jobs import origin
 from mlops_dagster.workspace.local.storage.data import LocalData
 from mlops_dagster.workspace.local.storage.models import LocalModels
 from mlops_dagster.workspace.local.storage.storage import Storage
-from mlops_dagster.workspace.ports import Workspace
+from mlops_dagster.workspace.ports import JobOptions, Workspace
+
+if TYPE_CHECKING:
+    from mlops_dagster.aml.job import Component, Job
 
 
 class LocalWorkspace(Workspace):
@@ -23,32 +29,55 @@ class LocalWorkspace(Workspace):
         home: the state folder; see ``workspace.home`` for how it is chosen.
         cloud: a project's ``.cloud/local``, which declares its compute targets and datastores.
         project: that project's folder, in which registered components are looked up.
+        options: how the jobs that are submitted run.
 
     Raises:
         WorkspaceUnavailable: the state cannot be read or written.
     """
 
-    def __init__(self, home: Path, cloud: Path | None = None, project: Path | None = None) -> None:
+    runs_schedules: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        home: Path,
+        cloud: Path | None = None,
+        project: Path | None = None,
+        options: JobOptions = JobOptions(),  # noqa: B008 - frozen
+    ) -> None:
         self._state = State(home.absolute())
         storage = Storage(self._state, cloud)
         self._compute = LocalCompute(self._state, cloud)
         self._data = LocalData(self._state, storage)
         self._models = LocalModels(self._state, storage)
-        self._jobs = LocalJobs(self._state, storage, self._compute, project)
+        self._jobs = LocalJobs(self._state, storage, self._compute, project, options)
         self._schedules = LocalSchedules(self._state, self._jobs, cloud)
         self._models.origin = lambda job: origin(self._state, job)
 
     @classmethod
-    def open(cls, *, project: Path | None = None) -> LocalWorkspace:
-        """The workspace of a project's folder, or of the current directory."""
+    def open(
+        cls,
+        *,
+        project: Path | None = None,
+        options: JobOptions = JobOptions(),  # noqa: B008 - frozen
+    ) -> Self:
         if project is None:
-            return cls(find_home())
+            return cls(find_home(), options=options)
         project = project.absolute()
-        return cls(find_home(project), project / ".cloud" / "local", project)
+        return cls(find_home(project), project / ".cloud" / "local", project, options)
+
+    @staticmethod
+    def unsupported_problems(job: Job | Component) -> Sequence[Problem]:
+        from mlops_dagster.workspace.local.planning.azure_only import unsupported_problems
+
+        return unsupported_problems(job)
 
     @property
     def name(self) -> str:
         return "local"
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return {} if self.home == find_home() else {"MLOPS_HOME": str(self.home)}
 
     @property
     def home(self) -> Path:
@@ -76,7 +105,6 @@ class LocalWorkspace(Workspace):
         return self._schedules
 
     def stop_services(self) -> None:
-        """End what runs in the background for this home: the tracking server. Jobs go on."""
         from mlops_dagster.workspace.local.tracking import stop
 
         stop(self.home)

@@ -26,7 +26,7 @@ from mlops_dagster.workspace.ports.jobs import (
 )
 from mlops_dagster.workspace.ports.models import Models, ModelVersion
 from mlops_dagster.workspace.ports.schedules import ScheduleRecord, Schedules
-from mlops_dagster.workspace.ports.workspace import Workspace
+from mlops_dagster.workspace.ports.workspace import JobOptions, Workspace
 
 __all__ = [
     "JobStatus",
@@ -45,5 +45,6 @@ __all__ = [
     "Models",
     "ScheduleRecord",
     "Schedules",
+    "JobOptions",
     "Workspace",
 ]

@@ -70,7 +70,9 @@ class JobRecord:
         parent: the pipeline or sweep job that it is a step or trial of.
         step: its key in the parent.
         outputs: by name; filled when the job has completed.
+        inputs: by name: a literal, the address of data, or ``azureml:JOB:outputs.NAME``.
         error: why it did not complete, in one line.
+        resumes: the pipeline that it goes on with.
         reused_from: the completed job whose outputs it took over instead of running.
         url: a page about the job, where there is one.
     """
@@ -87,11 +89,13 @@ class JobRecord:
     step: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    inputs: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     outputs: Mapping[str, OutputRecord] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
     reused_from: str | None = None
+    resumes: str | None = None
     archived: bool = False
     url: str | None = None
 
@@ -232,12 +236,13 @@ class Jobs(Protocol):
         experiment: str | None = None,
         tags: Mapping[str, str] | None = None,
         archived: bool = False,
-        limit: int = 100,
+        limit: int | None = None,
     ) -> Sequence[JobRecord]:
         """Newest first: the steps of ``parent``, or the jobs that nobody's step are.
 
         Args:
             archived: lists archived ones too.
+            limit: at most so many; None for all.
         """
 
     def wait(self, name: str, *, timeout: float | None = None) -> JobRecord:

@@ -16,8 +16,6 @@ from mlops_dagster.errors import InvalidRequest
 if TYPE_CHECKING:
     from mlops_dagster.workspace.ports import JobRecord, Jobs
 
-_EVERY = 100_000
-
 
 @dataclass(frozen=True)
 class Side:
@@ -40,7 +38,7 @@ def side(jobs: Jobs, name: str) -> Side:
     """All that can be compared of a job. Raises NotFound."""
     record = jobs.get(name)
     tracked = jobs.tracked(name)
-    steps = oldest_first(jobs.list(parent=name, limit=_EVERY))
+    steps = oldest_first(jobs.list(parent=name))
     return Side(
         job=record,
         inputs={name: path_of(value) for name, value in inputs_of(record).items()},
@@ -121,7 +119,7 @@ def leaderboard(jobs: Jobs, sweep: JobRecord) -> list[TrialRow]:
             hyperparameters=_hyperparameters(trial),
             is_best=trial.name == best,
         )
-        for trial in oldest_first(jobs.list(parent=sweep.name, limit=_EVERY))
+        for trial in oldest_first(jobs.list(parent=sweep.name))
     ]
     sign = -1 if goal == "maximize" else 1
     ranked = sorted(

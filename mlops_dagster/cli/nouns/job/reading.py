@@ -19,8 +19,6 @@ from mlops_dagster.cli.session import session
 from mlops_dagster.cli.stream import follow, log_lines, print_line
 from mlops_dagster.errors import InvalidRequest
 
-_EVERY = 100_000
-
 
 @command(app, "show", named="job", example="mlops job show --name train-1 --query status -o tsv")
 def show_job(
@@ -72,7 +70,7 @@ def list_jobs(
         jobs = workspace.jobs
         if parent is not None:
             jobs.get(parent)
-        limit = _EVERY if (all_results or "").lower() == "true" or archived_only else most
+        limit = None if (all_results or "").lower() == "true" or archived_only else most
         archived = include_archived or archived_only
         records = jobs.list(parent=parent, experiment=experiment, archived=archived, limit=limit)
         if archived_only:

@@ -9,7 +9,6 @@ import typer
 
 from mlops_dagster.cli.browser import open_page
 from mlops_dagster.cli.command import command, show
-from mlops_dagster.cli.local_options import LocalOptions
 from mlops_dagster.cli.nouns.job.app import app
 from mlops_dagster.cli.nouns.job.views import completed_line
 from mlops_dagster.cli.output import note, visible
@@ -18,13 +17,12 @@ from mlops_dagster.cli.records import job_data
 from mlops_dagster.cli.session import session
 from mlops_dagster.cli.stream import command_prefix, follow, raise_unless_completed
 from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.workspace.ports import JobOptions
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.job import Job
     from mlops_dagster.workspace import Workspace
     from mlops_dagster.workspace.ports import JobRecord
-
-_EVERY = 100_000
 
 _FILE_HELP = "The job's YAML file."
 _File = Annotated[Path | None, typer.Argument(metavar="FILE", help=_FILE_HELP, show_default=False)]
@@ -116,11 +114,9 @@ def submit(
     job = load_job(path, overrides=parse_overrides(settings or []))
     if reuse is False:
         job = _rerun(job)
-    with session(context).open(path.absolute().parent) as workspace:
-        local = LocalOptions(isolate, substitutions)
-        record = local.submit(
-            workspace.jobs, job, name=name, experiment=experiment, reuse=bool(reuse)
-        )
+    options = JobOptions(isolate, substitutions, note)
+    with session(context).open(path.absolute().parent, options) as workspace:
+        record = workspace.jobs.submit(job, name=name, experiment=experiment, reuse=bool(reuse))
         if save_as is not None:
             _write_record(record, save_as)
         if web:
@@ -144,8 +140,9 @@ def validate(
 
     path = _one_file(file, file_option)
     job = load_job(path, overrides=parse_overrides(settings or []))
-    with session(context).open(path.absolute().parent) as workspace:
-        notes = LocalOptions(isolate, substitutions).validate(workspace.jobs, job)
+    options = JobOptions(isolate, substitutions)
+    with session(context).open(path.absolute().parent, options) as workspace:
+        notes = workspace.jobs.validate(job)
 
     def table() -> None:
         for text in notes:
@@ -237,7 +234,7 @@ def _follow_to_the_end(context: typer.Context, workspace: Workspace, name: str) 
 
 
 def _print_completed(workspace: Workspace, record: JobRecord) -> None:
-    steps = workspace.jobs.list(parent=record.name, limit=_EVERY)
+    steps = workspace.jobs.list(parent=record.name)
     note(completed_line(record, steps))
     for output in record.outputs.values():
         note(f"  {output.name}: {output.asset or output.uri}")

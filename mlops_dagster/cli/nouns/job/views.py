@@ -13,8 +13,6 @@ from mlops_dagster.cli.tables import print_fields, print_table
 if TYPE_CHECKING:
     from mlops_dagster.workspace.ports import JobRecord, Jobs
 
-_EVERY = 100_000
-
 
 def print_job(jobs: Jobs, record: JobRecord) -> None:
     """Print one job: its state, inputs, outputs, steps and metrics."""
@@ -45,7 +43,7 @@ def print_job(jobs: Jobs, record: JobRecord) -> None:
     outputs = [(each.name, each.type, each.asset or each.uri) for each in record.outputs.values()]
     steps = [
         (step.step, step.status, duration(step.duration), step.name, step.reused_from)
-        for step in oldest_first(jobs.list(parent=record.name, limit=_EVERY))
+        for step in oldest_first(jobs.list(parent=record.name))
     ]
     tracked = jobs.tracked(record.name)
     runs = [
@@ -68,7 +66,7 @@ def completed_line(record: JobRecord, steps: Sequence[JobRecord]) -> str:
     if record.duration is not None:
         line += f" in {duration(record.duration)}"
     reused = [step for step in steps if step.reused_from]
-    if reused and (resumed := record.properties.get("mlops.resumes")):
+    if reused and (resumed := record.resumes):
         line += f"; {len(reused)} of {len(steps)} steps were taken over from {resumed}"
     elif reused:
         line += f"; {len(reused)} of {len(steps)} steps were reused, nothing has changed for them"
@@ -87,7 +85,7 @@ def branch(jobs: Jobs, record: JobRecord, *, deep: bool) -> Branch:
     """A job, with its steps and theirs where ``deep``."""
     if not deep:
         return Branch(record)
-    steps = oldest_first(jobs.list(parent=record.name, limit=_EVERY))
+    steps = oldest_first(jobs.list(parent=record.name))
     return Branch(record, [branch(jobs, step, deep=True) for step in steps])
 
 

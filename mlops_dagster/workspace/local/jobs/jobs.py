@@ -28,18 +28,24 @@ from mlops_dagster.workspace.local.records.job_names import check_name, new_name
 from mlops_dagster.workspace.local.records.jobs import ACTIVE, WAITING, status_of
 from mlops_dagster.workspace.local.storage.snapshots import SCHEMA as SNAPSHOTS
 from mlops_dagster.workspace.local.storage.snapshots import Snapshots
-from mlops_dagster.workspace.local.storage.storage import Say, Storage
-from mlops_dagster.workspace.ports import JobRecord, Jobs, JobStatus, LogLine, Tracked
+from mlops_dagster.workspace.local.storage.storage import Storage
+from mlops_dagster.workspace.ports import (
+    JobOptions,
+    JobRecord,
+    Jobs,
+    JobStatus,
+    LogLine,
+    Tracked,
+)
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.job import Job
-    from mlops_dagster.workspace.local.ground.terms import Terms
+    from mlops_dagster.workspace.local.ground.options import PlanOptions
     from mlops_dagster.workspace.local.planning.planner import Planned
     from mlops_dagster.workspace.local.records.compute import LocalCompute
 
 _SHORTEST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.5
-_ALL = 1_000_000
 
 
 class LocalJobs(Jobs):
@@ -47,6 +53,7 @@ class LocalJobs(Jobs):
 
     Args:
         project: the folder in which registered components are looked up; None for none.
+        options: how the jobs that are submitted run.
     """
 
     def __init__(
@@ -55,8 +62,10 @@ class LocalJobs(Jobs):
         storage: Storage,
         compute: LocalCompute,
         project: Path | None = None,
+        options: JobOptions = JobOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._state = state
+        self._options = options
         self._project = project
         self._storage = storage
         self._compute = compute
@@ -73,18 +82,7 @@ class LocalJobs(Jobs):
         tags: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         reuse: bool = False,
-        isolate: bool = False,
-        substitutions: Path | None = None,
-        say: Say = lambda _: None,
     ) -> JobRecord:
-        """As ``Jobs.submit``, and more.
-
-        Args:
-            isolate: run each step in a virtual environment built from its conda file.
-            substitutions: a file of what stands in for what is not on this machine, before the
-                home's own; see ``substitutions``.
-            say: is told what is worth knowing before the job starts, a line at a time.
-        """
         from mlops_dagster.workspace.local.planning.components import with_components
         from mlops_dagster.workspace.local.planning.planner import Planner
 
@@ -94,25 +92,19 @@ class LocalJobs(Jobs):
             return there
         filed = experiment or job.experiment_name or _folder_name(job)
         planner = Planner(self._storage, self._compute, self._snapshots, self._is_taken)
-        terms = self._terms(isolate, substitutions, say)
-        whole = with_components(job, self._component_finder(terms))
+        options = self._plan_options(self._options.notify)
+        whole = with_components(job, self._component_finder(options))
         while True:
-            planned = planner.plan(whole, name=chosen, experiment=filed, reuse=reuse, terms=terms)
+            planned = planner.plan(
+                whole, name=chosen, experiment=filed, reuse=reuse, options=options
+            )
             if self._insert(_with_labels(planned, job, tags, properties, content)):
                 return self.get(chosen)
             # Somebody took one of the names meanwhile: the job's own, or one of a step's.
             if (there := self._existing(chosen, content)) is not None:
                 return there
 
-    def validate(
-        self,
-        job: Job,
-        *,
-        name: str | None = None,
-        isolate: bool = False,
-        substitutions: Path | None = None,
-    ) -> Sequence[str]:
-        """As ``Jobs.validate``, with ``submit``'s further arguments."""
+    def validate(self, job: Job, *, name: str | None = None) -> Sequence[str]:
         from mlops_dagster.workspace.local.jobs.dry_run import DryRunSnapshots, DryRunStorage
         from mlops_dagster.workspace.local.planning.components import with_components
         from mlops_dagster.workspace.local.planning.planner import Planner
@@ -121,11 +113,11 @@ class LocalJobs(Jobs):
         storage = DryRunStorage(self._state, self._storage.cloud)
         planner = Planner(storage, self._compute, DryRunSnapshots(self._state), self._is_taken)
         filed = job.experiment_name or _folder_name(job)
-        said: list[str] = []
-        terms = self._terms(isolate, substitutions, said.append)
-        whole = with_components(job, self._component_finder(terms))
-        planned = planner.plan(whole, name=chosen, experiment=filed, reuse=False, terms=terms)
-        return [*planned.plan.notes, *said]
+        messages: list[str] = []
+        options = self._plan_options(messages.append)
+        whole = with_components(job, self._component_finder(options))
+        planned = planner.plan(whole, name=chosen, experiment=filed, reuse=False, options=options)
+        return [*planned.plan.notes, *messages]
 
     def resume(self, name: str, *, new_name: str | None = None) -> JobRecord:
         from mlops_dagster.workspace.local.jobs import resuming
@@ -162,7 +154,7 @@ class LocalJobs(Jobs):
         experiment: str | None = None,
         tags: Mapping[str, str] | None = None,
         archived: bool = False,
-        limit: int = 100,
+        limit: int | None = None,
     ) -> Sequence[JobRecord]:
         queue.advance(self._state)
         conditions = ["parent = ?"] if parent is not None else ["parent IS NULL"]
@@ -180,7 +172,7 @@ class LocalJobs(Jobs):
             if parent is not None:
                 self._row(connection, parent)
             rows = connection.execute(
-                f"{query} ORDER BY sequence DESC LIMIT ?", (*values, limit)
+                f"{query} ORDER BY sequence DESC LIMIT ?", (*values, -1 if limit is None else limit)
             ).fetchall()
             return records.records(connection, rows)
 
@@ -267,7 +259,7 @@ class LocalJobs(Jobs):
             for path, source in artifacts_of(self._state.home, [name]).items()
         }
         written = list(_copy_all(found))
-        for step in self.list(parent=name, archived=True, limit=_ALL):
+        for step in self.list(parent=name, archived=True):
             written += self.download(step.name, to / (step.step or step.name), everything=True)
         return written
 
@@ -277,19 +269,20 @@ class LocalJobs(Jobs):
             connection.execute("UPDATE jobs SET archived = ? WHERE name = ?", (archived, name))
         return self.get(name)
 
-    def _terms(self, isolate: bool, substitutions: Path | None, say: Say) -> Terms:
+    def _plan_options(self, notify: Callable[[str], None]) -> PlanOptions:
+        from mlops_dagster.workspace.local.ground.options import PlanOptions
         from mlops_dagster.workspace.local.ground.substitutions import read_substitutions
-        from mlops_dagster.workspace.local.ground.terms import Terms
 
         own = self._state.home / SUBSTITUTIONS
-        files = [file for file in (substitutions, own if own.exists() else None) if file]
-        return Terms(isolate, read_substitutions(*files), say)
+        files = [self._options.substitutions, own if own.exists() else None]
+        found = read_substitutions(*(file for file in files if file is not None))
+        return PlanOptions(self._options.isolate, found, notify)
 
-    def _component_finder(self, terms: Terms) -> Callable[[str], Path | None]:
+    def _component_finder(self, options: PlanOptions) -> Callable[[str], Path | None]:
         from mlops_dagster.workspace.local.planning.components import ProjectComponents
 
         project = ProjectComponents(self._project)
-        named = terms.substitutions.component
+        named = options.substitutions.component
         return lambda reference: named(reference) or project.find(reference)
 
     def _row(self, connection: sqlite3.Connection, name: str) -> sqlite3.Row:

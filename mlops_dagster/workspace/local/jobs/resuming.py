@@ -32,7 +32,6 @@ from mlops_dagster.workspace.local.records.jobs import NewJob, status_of
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobStatus
 
-RESUMES = "mlops.resumes"
 _NOTE = "This resumes "
 
 
@@ -169,7 +168,7 @@ def _new_row(row: sqlite3.Row, names: Mapping[str, str], root: str) -> NewJob:
     is_root = row["name"] == root
     properties = json.loads(row["properties"])
     if is_root:
-        properties[RESUMES] = root
+        properties[records.RESUMES] = root
     return NewJob(
         name=names[row["name"]],
         type=row["type"],

@@ -15,6 +15,7 @@ from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputValue,
 from mlops_dagster.aml.job import Job, PipelineComponent, Step, SweepLimits
 from mlops_dagster.aml.references import LocalPath, parse_reference
 from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
+from mlops_dagster.workspace.local.ground.options import PlanOptions
 from mlops_dagster.workspace.local.ground.plan import (
     Data,
     Input,
@@ -27,7 +28,6 @@ from mlops_dagster.workspace.local.ground.plan import (
     Trials,
     Value,
 )
-from mlops_dagster.workspace.local.ground.terms import Terms
 from mlops_dagster.workspace.local.kinds import table as kinds
 from mlops_dagster.workspace.local.kinds.sweep.search_space import names_given
 from mlops_dagster.workspace.local.planning import azure_only
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
 _LONGEST_NAME = 255
-_PLAIN = Terms()
+_DEFAULTS = PlanOptions()
 _THIS_MACHINE = ("serverless", "local")
 
 
@@ -86,7 +86,7 @@ class Planner:
         self._is_taken = is_taken
 
     def plan(
-        self, job: Job, *, name: str, experiment: str, reuse: bool, terms: Terms = _PLAIN
+        self, job: Job, *, name: str, experiment: str, reuse: bool, options: PlanOptions = _DEFAULTS
     ) -> Planned:
         """Resolve everything that ``job`` names.
 
@@ -96,9 +96,9 @@ class Planner:
             Unsupported: something in it runs on Azure only.
         """
         job = expand_control_flow(job)
-        azure_only.check_supported(job, terms.substitutions.address)
+        azure_only.check_supported(job, options.substitutions.address)
         draft = _Draft(
-            self._storage, self._compute, self._snapshots, self._is_taken, experiment, terms
+            self._storage, self._compute, self._snapshots, self._is_taken, experiment, options
         )
         component = job.step.component
         context = StepContext(job=name, root=name, reuse=reuse)
@@ -137,7 +137,7 @@ class _Draft:
         snapshots: Snapshots,
         is_taken: Callable[[str], bool],
         experiment: str,
-        terms: Terms,
+        options: PlanOptions,
     ) -> None:
         self.steps: list[PlannedStep] = []
         self.pipelines: list[PlannedPipeline] = []
@@ -149,7 +149,7 @@ class _Draft:
         self._snapshots = snapshots
         self._is_taken = is_taken
         self._experiment = experiment
-        self._terms = terms
+        self._options = options
         self._told: set[str] = set()
 
     def add(
@@ -317,7 +317,7 @@ class _Draft:
             str(given),
             field=where,
             type=type_,
-            instead=self._terms.substitutions.address,
+            instead=self._options.substitutions.address,
             say=self._notify,
         )
         return Data(type_ if spec.is_data else "uri_file", found.uri, found.version)
@@ -356,8 +356,8 @@ class _Draft:
             environment = environment.model_copy(update={"reference": reference})
         runtime, remarks = choose(
             environment,
-            self._terms.substitutions,
-            isolate=self._terms.isolate or self._compute.isolates(_target(step, context)),
+            self._options.substitutions,
+            isolate=self._options.isolate or self._compute.isolates(_target(step, context)),
             field=context.field_path("environment"),
         )
         for text in (*remarks, *runtime.notes):
@@ -368,7 +368,7 @@ class _Draft:
         """Tell whoever submits the job something, once."""
         if text not in self._told:
             self._told.add(text)
-            self._terms.say(text)
+            self._options.notify(text)
 
     def _row(
         self,

@@ -71,8 +71,10 @@ CREATE TABLE IF NOT EXISTS job_plans (
 );
 """
 
-# Properties of a job by which its outputs can be traced back.
+# Properties of a job by which its outputs can be traced back. A record has the first as its inputs.
 INPUTS, DATA, CODE, COMPONENT = "mlops.inputs", "mlops.data", "mlops.code", "mlops.component"
+# The property that names the pipeline that a job goes on with; a record has it as ``resumes``.
+RESUMES = "mlops.resumes"
 
 # Azure ML's names for what a trial was given, a tag of its job and of its run, and for properties
 # of a sweep: its best trial and the metric of that.
@@ -303,6 +305,7 @@ def forget_environment(connection: sqlite3.Connection, name: str) -> None:
 
 
 def _record(row: sqlite3.Row, outputs: Mapping[str, OutputRecord]) -> JobRecord:
+    properties = json.loads(row["properties"])
     return JobRecord(
         name=row["name"],
         type=row["type"],
@@ -316,9 +319,11 @@ def _record(row: sqlite3.Row, outputs: Mapping[str, OutputRecord]) -> JobRecord:
         step=row["step"],
         started_at=_time_or_none(row["started_at"]),
         ended_at=_time_or_none(row["ended_at"]),
+        inputs=json.loads(properties.pop(INPUTS, "{}")),
         outputs=outputs,
+        resumes=properties.pop(RESUMES, None),
         tags=json.loads(row["tags"]),
-        properties=json.loads(row["properties"]),
+        properties=properties,
         error=row["error"],
         reused_from=row["reused_from"],
         archived=bool(row["archived"]),

@@ -12,15 +12,19 @@ from mlops_dagster.errors import InvalidDocument, InvalidRequest, MlopsError, No
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.local.ground.addresses import download_address
 from mlops_dagster.workspace.local.records.logs import without_notes
-from mlops_dagster.workspace.ports import JobRecord, JobStatus
+from mlops_dagster.workspace.ports import JobOptions, JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, at_rest, nothing_is_left_of
 from tests.workspace.local.conftest import Site
 
 T5 = "azureml://registries/azureml/models/t5-small/versions/4"
 
 
-def run(local: LocalWorkspace, job: WriteJob, content: Any, **options: Any) -> JobRecord:
-    submitted = local.jobs.submit(job(yaml.safe_dump(content)), **options)
+def run(
+    local: LocalWorkspace, job: WriteJob, content: Any, *, name: str | None = None, **options: Any
+) -> JobRecord:
+    """Submit a job, through a workspace of its own where there are options."""
+    opened = LocalWorkspace(local.home, options=JobOptions(**options)) if options else local
+    submitted = opened.jobs.submit(job(yaml.safe_dump(content)), name=name)
     return local.jobs.wait(submitted.name, timeout=60)
 
 
@@ -66,7 +70,7 @@ def test_a_file_behind_an_address_is_downloaded_once(
     site.files["/rates.csv"] = (b"a,b\n", '"1"')
     said: list[str] = []
     for _ in range(2):
-        record = run(local, job, reading(f"{site.url}/rates.csv?sig=secret"), say=said.append)
+        record = run(local, job, reading(f"{site.url}/rates.csv?sig=secret"), notify=said.append)
         assert local.jobs.log(record.name) == "a,b\n"
         assert "secret" not in str(record)
     downloads = [line for line in said if line.startswith("Downloading")]
@@ -254,8 +258,8 @@ def test_a_substituted_component_comes_before_the_projects(
 ) -> None:
     component(tmp_path / "other", "train", "1", "echo other")
     file = substitutions(tmp_path, components={"azureml:train": "other/component.yml"})
-    workspace = LocalWorkspace.open(project=project)
-    record = run(workspace, job, pipeline(step="azureml:train:10"), substitutions=file)
+    workspace = LocalWorkspace.open(project=project, options=JobOptions(substitutions=file))
+    record = run(workspace, job, pipeline(step="azureml:train:10"))
     assert said_by_steps(workspace, record) == {"step": "other\n"}
     workspace.close()
     nothing_is_left_of(mlops_home)

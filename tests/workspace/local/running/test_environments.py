@@ -14,7 +14,7 @@ import yaml
 from mlops_dagster.errors import Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.local.records.logs import without_notes
-from mlops_dagster.workspace.ports import JobRecord, JobStatus
+from mlops_dagster.workspace.ports import JobOptions, JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, nothing_is_left_of, until
 
 GREETING = {"dependencies": ["pip", {"pip": ["greeting==1.0"]}]}
@@ -27,8 +27,12 @@ def command(text: str, conda: Any = GREETING, **more: Any) -> dict[str, Any]:
     return {"command": text, "environment": {"image": "i", "conda_file": conda}, **more}
 
 
-def run(local: LocalWorkspace, job: WriteJob, content: Any, **options: Any) -> JobRecord:
-    submitted = local.jobs.submit(job(yaml.safe_dump(content)), **options)
+def run(
+    local: LocalWorkspace, job: WriteJob, content: Any, *, name: str | None = None, **options: Any
+) -> JobRecord:
+    """Submit a job, through a workspace of its own where there are options."""
+    opened = LocalWorkspace(local.home, options=JobOptions(**options)) if options else local
+    submitted = opened.jobs.submit(job(yaml.safe_dump(content)), name=name)
     return local.jobs.wait(submitted.name, timeout=60)
 
 
@@ -37,7 +41,7 @@ def test_what_the_interpreter_at_hand_lacks_is_told_before_and_in_the_log(
 ) -> None:
     said: list[str] = []
     conda = {"dependencies": ["python=3.8", "pytest", {"pip": ["greeting==1.0"]}]}
-    record = run(local, job, command("echo ran", conda), say=said.append)
+    record = run(local, job, command("echo ran", conda), notify=said.append)
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     line = f"{LACKING}: python=3.8 (it is {here}), greeting==1.0."
     assert said == [line]
@@ -48,7 +52,7 @@ def test_each_step_of_a_pipeline_tells_of_its_own(local: LocalWorkspace, job: Wr
     said: list[str] = []
     fine = {"dependencies": ["pytest"]}
     steps = {"one": command("echo 1"), "two": command("echo 2", fine)}
-    record = run(local, job, {"type": "pipeline", "jobs": steps}, say=said.append)
+    record = run(local, job, {"type": "pipeline", "jobs": steps}, notify=said.append)
     assert said == [f"one: {LACKING}: greeting==1.0."]
     logs = {step.step: local.jobs.log(step.name) for step in local.jobs.list(parent=record.name)}
     assert LACKING in logs["one"]
@@ -66,7 +70,7 @@ def test_an_environment_that_only_azure_knows_is_told_once_and_not_refused(
         "three": {"command": "echo 3", "environment": {"image": "mcr.example/x:1"}},
     }
     content = {"type": "pipeline", "jobs": steps}
-    record = run(local, job, content, say=said.append, isolate=True)
+    record = run(local, job, content, notify=said.append, isolate=True)
     assert record.status is JobStatus.COMPLETED
     assert [line.partition(";")[0] for line in said] == [
         f"The environment {curated} is known on Azure only",
@@ -138,7 +142,8 @@ def test_a_job_is_canceled_while_its_environment_is_built(
 ) -> None:
     silent = _silent_index(monkeypatch)
     try:
-        record = local.jobs.submit(job(yaml.safe_dump(command("echo ran"))), isolate=True)
+        isolated = LocalWorkspace(local.home, options=JobOptions(isolate=True))
+        record = isolated.jobs.submit(job(yaml.safe_dump(command("echo ran"))))
         until(lambda: "Building" in local.jobs.log(record.name))
         local.jobs.cancel(record.name)
         assert local.jobs.wait(record.name, timeout=20).status is JobStatus.CANCELED
@@ -193,7 +198,7 @@ def test_a_substituted_interpreter_is_what_python_means(
     file.write_text(yaml.safe_dump({"environments": {"azureml:gpu": {"python": str(program)}}}))
     said: list[str] = []
     content = {"command": "python -c 'print(1)'; python3 -c ''", "environment": "azureml:gpu:3"}
-    record = run(local, job, content, substitutions=file, say=said.append)
+    record = run(local, job, content, substitutions=file, notify=said.append)
     assert local.jobs.log(record.name) == "mine\n1\nmine\n"
     assert said == []
 
@@ -239,7 +244,7 @@ def test_a_steps_environment_comes_before_its_components(
     if beside:
         step["environment"] = {"image": "i", "conda_file": {"dependencies": ["of-step"]}}
     said: list[str] = []
-    run(local, job, {"type": "pipeline", "jobs": {"one": step}}, say=said.append)
+    run(local, job, {"type": "pipeline", "jobs": {"one": step}}, notify=said.append)
     assert said == [f"one: {LACKING}: {'of-step' if beside else 'of-component'}."]
 
 
