@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 PROJECT_FILE = "project.yaml"
 ROOT_FILE = "workspace.yaml"
 
-_ROOT_MARKS = (".mlops", ROOT_FILE)
+_NAME = ".mlops"
+_ROOT_MARKS = (_NAME, ROOT_FILE)
 
 
 def find_home(start: Path | None = None) -> Path:
@@ -25,8 +27,24 @@ def find_home(start: Path | None = None) -> Path:
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
         if any((folder / mark).exists() for mark in _ROOT_MARKS):
-            return folder / ".mlops"
-    return start / ".mlops"
+            return folder / _NAME
+    return start / _NAME
+
+
+def make_home(home: Path) -> None:
+    """Make the state folder where there is none, for its owner alone (mode 0700).
+
+    One of an earlier version is closed to others as well. A folder of another name that was there
+    before keeps its mode: it was chosen by whoever made it. Raises OSError.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        home.mkdir(mode=0o700)
+        return
+    mode = home.stat().st_mode
+    if home.name == _NAME and mode & 0o077:
+        with suppress(PermissionError):  # somebody else's
+            home.chmod(mode & 0o700)
 
 
 def find_project(start: Path | None = None) -> Path | None:

@@ -47,7 +47,7 @@ ROOMS = {
     "workspace": room("errors system aml"),
     "workspace.local": room("errors home system aml workspace", "mlflow"),
     "workspace.azure": room("errors home system storage_account aml workspace", "azure"),
-    "landing": room("errors system storage_account objects aml project workspace", "azure"),
+    "landing": room("errors home system storage_account objects aml project workspace", "azure"),
     "release": room("errors system objects aml project workspace"),
     "provisioning": room("errors system aml project"),
     "defs": room("errors home system aml project workspace landing release", DAGSTER),

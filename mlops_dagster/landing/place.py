@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.home import make_home
 from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.ledger import Ledger
 from mlops_dagster.landing.rules import Rules
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.sources import Source
 from mlops_dagster.objects import BlobStore, FolderStore
+from mlops_dagster.system.files import writing
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def open_landing(
         InvalidRequest: a queue was given for a local folder.
         WorkspaceUnavailable: the ledger cannot be made.
     """
+    with writing(home):
+        make_home(home)
     folder = home / "landing" / project
     selection = selection or Selection()
     ledger = Ledger(home / "landing" / f"{project}.db", shared=_store(shared, credential))

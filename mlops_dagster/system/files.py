@@ -63,16 +63,41 @@ def make_read_only(root: Path) -> None:
         _protect(os.fspath(root))
 
 
+def is_read_only(root: Path) -> bool:
+    """Whether no file of a tree can be written, as ``make_read_only`` leaves it."""
+    found = walk(root, links=Links.INSIDE)
+    return not any(entry.status.st_mode & _WRITE_BITS for entry in found)
+
+
 def replace_links(root: Path) -> None:
     """Put in place of every link below ``root`` a copy of what it points to.
 
-    Raises InvalidRequest, by name, for a link that leads nowhere or to a folder around it.
+    Raises InvalidRequest, by name, for a link that leads nowhere, to a folder around it, or to what
+    is neither a file nor a folder.
     """
-    for folder, folders, names in os.walk(root):
-        for name in sorted([*folders, *names]):
+    for link in _links(root):
+        _replace_link(link, root)
+
+
+def keep_only_files(root: Path) -> list[str]:
+    """Make ``root`` hold files and folders alone; returns why something was removed, a line each.
+
+    A link becomes a copy of what it points to. What cannot be copied, a pipe or a device goes.
+    """
+    removed = []
+    for link in _links(root):
+        try:
+            _replace_link(link, root)
+        except (InvalidRequest, OSError) as problem:
+            link.unlink(missing_ok=True)
+            removed.append(problem.message if isinstance(problem, InvalidRequest) else str(problem))
+    for folder, _, names in os.walk(root):
+        for name in sorted(names):
             path = Path(folder, name)
-            if path.is_symlink():
-                _replace_link(path, root)
+            if not stat.S_ISREG(path.lstat().st_mode):
+                path.unlink()
+                removed.append(f"{path.relative_to(root)} is neither a file nor a folder.")
+    return removed
 
 
 def remove(path: Path) -> None:
@@ -129,16 +154,33 @@ def reading(place: Path) -> Iterator[None]:
         ) from error
 
 
+def _links(root: Path) -> list[Path]:
+    """The links below ``root``, and ``root`` itself where it is one; none of them is followed."""
+    if root.is_symlink():
+        return [root]
+    return [
+        path
+        for folder, folders, names in os.walk(root)
+        for name in sorted([*folders, *names])
+        if (path := Path(folder, name)).is_symlink()
+    ]
+
+
 def _replace_link(link: Path, root: Path) -> None:
     target = Path(os.path.realpath(link))
-    if not target.exists() or link.is_relative_to(target):
+    name = link.relative_to(root) if link != root else link.name
+    if not target.exists() or Path(os.path.realpath(link.parent)).is_relative_to(target):
         where = "around in a circle" if target.exists() else "to nothing"
         raise InvalidRequest(
-            f"The output holds a link {link.relative_to(root)} that leads {where}.",
+            f"The output holds a link {name} that leads {where}.",
             remedy="Write a file in its place.",
         )
-    beside = link.with_name(f"{link.name}.{uuid.uuid4().hex}")
-    copy_tree(target, beside)
+    beside = link.with_name(f".{uuid.uuid4().hex}")
+    try:
+        copy_tree(target, beside)
+    except BaseException:
+        remove(beside)
+        raise
     link.unlink()
     beside.rename(link)
 

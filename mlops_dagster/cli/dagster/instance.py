@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
-from mlops_dagster.home import find_home, find_root
+from mlops_dagster.home import find_home, find_root, make_home
 
 SETTINGS = """\
 # Dagster's settings for the runs on this machine; written once, yours to change.
@@ -83,6 +83,7 @@ def find_place(start: Path | None = None) -> Place:
     dagster_home = Path(chosen).expanduser().absolute() if chosen else home / "dagster"
     settings = dagster_home / "dagster.yaml"
     try:
+        make_home(home)
         dagster_home.mkdir(parents=True, exist_ok=True)
         if not chosen and not settings.exists():
             settings.write_text(SETTINGS, encoding="utf-8")

@@ -219,7 +219,8 @@ OUTPUTS = (
         "`mode`: `rw_mount`, `upload`, `direct`",
         _written("{type: uri_file, mode: upload}", "echo x > ${{outputs.it}} && echo wrote"),
         "differs",
-        "Written beside its place and moved there when the job has succeeded.",
+        "Written beside its place; when the job has succeeded, its files are added to what lies"
+        " there, and replace those of the same names.",
         logs="wrote",
     ),
     Row(

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+from mlops_dagster.home import make_home
 from mlops_dagster.system.sqlite import available, open_database, transaction
 
 
@@ -38,7 +39,7 @@ class State:
     def __init__(self, home: Path) -> None:
         self.home = home
         with self._available():
-            home.mkdir(parents=True, exist_ok=True)
+            make_home(home)
             self._database = home / "state.db"
             # The jobs' environments pass through it, so that it is its owner's alone.
             self._database.touch(mode=0o600)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
 from mlops_dagster.system.process_tree import MARK
+from mlops_dagster.system.walk import Entry, Links, walk
 from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.ground.plan import Data, Value, encode
 from mlops_dagster.workspace.local.ground.state import State
@@ -402,17 +403,18 @@ def _copy_all(sources: Mapping[Path, Path]) -> Sequence[Path]:
     try:
         for source, folder in sources.items():
             folder.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, folder, dirs_exist_ok=True, copy_function=_copy)
-                written.append(folder)
-            else:
-                _copy(source, folder / source.name)
-                written.append(folder / source.name)
-    except (OSError, shutil.Error) as error:
+            for entry in walk(source, links=Links.SKIP, empty_folders=True, special="skip"):
+                _copy(entry, folder / (entry.name or source.name))
+            written.append(folder if source.is_dir() else folder / source.name)
+    except OSError as error:
         raise WorkspaceUnavailable(f"The download could not be written: {error}.") from error
     return written
 
 
-def _copy(source: Path | str, target: Path | str) -> None:
-    Path(target).unlink(missing_ok=True)  # what an earlier download left may be read-only
-    shutil.copyfile(source, target)
+def _copy(entry: Entry, target: Path) -> None:
+    if entry.is_folder:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # what an earlier download left may be read-only
+    shutil.copyfile(entry.path, target)

@@ -57,12 +57,13 @@ def find_completed(
 def completed_job(
     connection: sqlite3.Connection, job: str, storage: Storage
 ) -> CompletedJob | None:
-    """A completed job with its outputs, where they are all there."""
+    """A completed job with its outputs, where they are all there and as it left them."""
     outputs = [
         OutputRecord(item["name"], item["type"], item["uri"], item["asset"])
         for item in connection.execute("SELECT * FROM job_outputs WHERE job = ?", (job,))
     ]
-    return (job, outputs) if all(_is_there(output, storage) for output in outputs) else None
+    whole = all(_is_there(output, storage) for output in outputs)
+    return (job, outputs) if whole and not _written_since(connection, job) else None
 
 
 def _identity(value: Value | Data, storage: Storage) -> list[object]:
@@ -76,6 +77,19 @@ def _is_there(output: OutputRecord, storage: Storage) -> bool:
         return storage.path_of(output.uri).exists()
     except MlopsError:
         return False
+
+
+def _written_since(connection: sqlite3.Connection, job: str) -> bool:
+    """Whether a later job has written to a path that this one names for an output."""
+    later = connection.execute(
+        "SELECT 1 FROM job_outputs AS mine JOIN job_outputs AS other USING (uri)"
+        " JOIN jobs ON jobs.name = other.job"
+        " WHERE mine.job = ? AND other.job != mine.job AND mine.uri NOT LIKE ?"
+        " AND jobs.type != 'pipeline' AND jobs.reused_from IS NULL"
+        " AND jobs.ended_at > (SELECT ended_at FROM jobs WHERE name = mine.job)",
+        (job, f"%/paths/azureml/{job}/%"),
+    )
+    return later.fetchone() is not None
 
 
 def reuse_note(job: str) -> str:

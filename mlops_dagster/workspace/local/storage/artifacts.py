@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+from mlops_dagster.system import atomic
+from mlops_dagster.system.files import keep_only_files
+from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.records.jobs import artifacts_uri
 from mlops_dagster.workspace.local.storage import progress
 from mlops_dagster.workspace.local.storage.storage import Storage
@@ -21,13 +25,21 @@ def python_folder(home: Path, job: str) -> Path:
 
 
 def keep(home: Path, storage: Storage, job: str) -> None:
-    """Move what the command wrote to ``./outputs`` and ``./logs`` to where it stays."""
+    """Move what the command wrote to ``./outputs`` and ``./logs`` to where it stays.
+
+    A link becomes a copy of what it points to, which may be about to go. What is neither a file nor
+    a folder is left out, and the job's log says so.
+    """
     place = storage.path_of(artifacts_uri(job))
     for name in ("outputs", "logs"):
         folder = working_folder(home, job) / name
-        if folder.is_dir() and not folder.is_symlink() and any(folder.iterdir()):
+        if not os.path.lexists(folder):
+            continue
+        for problem in keep_only_files(folder):
+            logs.note(home, job, f"Left out of ./{name}: {problem}")
+        if folder.is_dir() and any(folder.iterdir()):
             place.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(place / name, ignore_errors=True)
+            atomic.remove_folder(place / name)
             folder.rename(place / name)
 
 

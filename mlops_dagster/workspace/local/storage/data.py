@@ -19,9 +19,9 @@ DIGEST_TAG = "mlops.digest"
 class LocalData(Data):
     """``Data`` on this machine.
 
-    A local path outside the datastores is uploaded, so that the version keeps its content; what
-    lies in a datastore, or behind a URL, is registered where it is. The tag ``mlops.digest``
-    tells the content that a version had when it was registered.
+    A version keeps its content: a local path is uploaded, and of what the workspace has written to
+    a datastore a copy stays that costs no room. What somebody else has put there is refused once it
+    has changed. The tag ``mlops.digest`` names the content.
     """
 
     def __init__(self, state: State, storage: Storage) -> None:
@@ -44,7 +44,7 @@ class LocalData(Data):
             raise InvalidRequest(
                 f"{type!r} is not a type of data.", remedy=f"Write one of {', '.join(DATA_TYPES)}."
             )
-        place, digest = self._content(uri, type)
+        place, content, digest = self._content(uri, type)
 
         def make(number: str) -> Asset:
             return Asset(
@@ -52,7 +52,7 @@ class LocalData(Data):
                 name=name,
                 version=number,
                 type=type,
-                uri=place,
+                uri=content,
                 digest=digest,
                 source=place,
                 description=description,
@@ -61,7 +61,7 @@ class LocalData(Data):
             )
 
         asset = self._registry.add("data", name, version, make, job=job, source=place)
-        if version and (asset.type, asset.digest or asset.uri) != (type, digest or place):
+        if version and (asset.type, asset.digest or asset.source) != (type, digest or place):
             raise Conflict(
                 f"{asset.reference} exists, with other content or type (from {asset.source}).",
                 remedy="Leave the version out to register the next one.",
@@ -78,10 +78,10 @@ class LocalData(Data):
     def local_path(self, uri: str) -> Path:
         return self._storage.local_path(uri)
 
-    def _content(self, uri: str, type: str) -> tuple[str, str]:
-        """Where the content lies, and its digest; of a URL only the address is known."""
+    def _content(self, uri: str, type: str) -> tuple[str, str, str]:
+        """The address, where the content stays, and its digest; of a URL only the address is known."""
         if isinstance(parse_reference(uri), Url):
-            return uri, ""
+            return uri, uri, ""
         found = self._storage.resolve(uri, type=type)
         if type == "uri_file" and found.path.is_dir():
             raise InvalidRequest(
@@ -93,7 +93,7 @@ class LocalData(Data):
                 f"{uri} is a file, and a {type} is a folder.",
                 remedy="Register it as a uri_file, or name its folder.",
             )
-        return found.uri, self._storage.digest(found.path)
+        return found.uri, *self._storage.freeze(found)
 
 
 def _version(asset: Asset) -> DataVersion:
@@ -101,7 +101,7 @@ def _version(asset: Asset) -> DataVersion:
         name=asset.name,
         version=asset.version,
         type=asset.type,
-        uri=asset.uri,
+        uri=asset.source,
         created_at=asset.created_at,
         description=asset.description,
         tags=asset.tags,

@@ -4,30 +4,26 @@
 
     .mlops/datastores/
       workspaceblobstore/       the default datastore
-        LocalUpload/DIGEST/     local inputs, one copy a content
+        LocalUpload/DIGEST/     local inputs and versions of data assets, one copy a content
         azureml/JOB/OUTPUT/     outputs that name no place of their own
         azureml-models/NAME/VERSION/   registered models
       NAME/                     a datastore that .cloud/local/datastores/*.yml declares, or that
                                 a job names where there is no project
       .staging/                 what is being written; moved into place when it is whole. What a
                                 parallel step had written that did not complete stays
-      .replaced/                for an instant: what a new output takes the place of
+      .publishing/              for an instant: what is being added to a folder that is there
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlops_dagster.aml.references import DatastorePath, parse_reference
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound
-from mlops_dagster.system.files import remove, writing
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from mlops_dagster.system.files import writing
+from mlops_dagster.workspace.local.storage.publisher import Publisher
 
 DEFAULT_DATASTORE = "workspaceblobstore"
 MODELS = "azureml-models"
@@ -50,6 +46,10 @@ class Datastores:
         root: the folder that holds them all; made where it does not exist.
         cloud: a project's ``.cloud/local``, whose ``datastores/*.yml`` (Azure ML's datastore
             YAML) add datastores; they stay known to the home.
+
+    Attributes:
+        root: as given, without links.
+        publisher: adds outputs to them.
     """
 
     def __init__(self, root: Path, cloud: Path | None = None) -> None:
@@ -59,6 +59,7 @@ class Datastores:
             self.root = root.resolve()
             for name in (*_BUILT_IN, *_declared(cloud)):
                 (self.root / name).mkdir(exist_ok=True)
+        self.publisher = Publisher(self.root)
 
     def path_of(self, uri: str) -> Path:
         """Where a datastore URI leads to, whether something lies there or not.
@@ -92,50 +93,9 @@ class Datastores:
     def found(self, uri: str) -> Path | None:
         """The path of what lies at ``uri``; None where nothing does."""
         path = self.path_of(uri)
-        if not path.exists():
-            self._bring_back(path)
+        with writing(self.root):
+            self.publisher.finish()
         return path if path.exists() else None
-
-    def place(self, staged: Path, target: Path, *, keep: bool = False) -> None:
-        """Move what was staged below ``root`` to ``target``: whole, or not at all.
-
-        Args:
-            keep: leave what lies there instead of replacing it.
-
-        Raises InvalidRequest where something above ``target`` is a file, OSError.
-        """
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise InvalidRequest(
-                f"{self.uri_of(target)} cannot be written: something above it is a file.",
-                remedy="Choose another path.",
-            ) from None
-        with self._lock():
-            if not os.path.lexists(target):
-                staged.rename(target)
-            elif not keep:
-                aside = self._aside(target)
-                aside.parent.mkdir(exist_ok=True)
-                remove(aside)
-                target.rename(aside)
-                staged.rename(target)
-                remove(aside)
-
-    def _bring_back(self, target: Path) -> None:
-        """Repair what a process that died between the two moves of a replacement has left."""
-        if os.path.lexists(self._aside(target)):
-            with writing(self.root), self._lock():
-                if not target.exists():
-                    self._aside(target).rename(target)
-
-    def _aside(self, target: Path) -> Path:
-        return self.root / ".replaced" / hashlib.sha256(os.fsencode(target)).hexdigest()
-
-    def _lock(self) -> BaseFileLock:
-        from filelock import FileLock
-
-        return FileLock(self.root / ".lock")
 
     def _folder(self, name: str) -> Path:
         folder = self.root / name

@@ -11,7 +11,13 @@ import yaml
 from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.system import atomic
-from mlops_dagster.system.files import copy_tree, make_read_only, reading, staging, writing
+from mlops_dagster.system.files import (
+    copy_tree,
+    reading,
+    remove,
+    staging,
+    writing,
+)
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.storage.datastores import (
     DEFAULT_DATASTORE,
@@ -65,19 +71,19 @@ class LocalModels(Models):
         if known is not None and version is None:
             return _version(known)
         described = {**_described(source, type), **(properties or {}), **self._origin_of(job)}
-        digest = self._storage.digest(source)
         datastores = self._storage.datastores
 
         with writing(datastores.root), staging(datastores.root / ".staging/.models") as folder:
             copy = folder / source.name
-            copy_tree(source, copy, link=True)
-            self._storage.check_unchanged(source, digest)
-            make_read_only(copy)
+            digest = self._storage.copy(source, copy)
 
             def make(number: str) -> Asset:
                 where = f"{MODELS}/{name}/{number}"
+                target = datastores.path_of(_uri(where))
                 # A version that no row names was left by a process that died at this very place.
-                datastores.place(folder, datastores.path_of(_uri(where)))
+                remove(target)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                atomic.move(folder, target)
                 return Asset(
                     kind="model",
                     name=name,

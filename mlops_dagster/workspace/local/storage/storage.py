@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,10 @@ from mlops_dagster.aml.references import (
     parse_reference,
 )
 from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupported, suggest
+from mlops_dagster.system import atomic
 from mlops_dagster.system.files import (
     copy_tree,
+    is_read_only,
     make_read_only,
     reading,
     replace_links,
@@ -119,7 +122,7 @@ class Storage:
             case Registered():
                 asset = self._asset(reference, field, type)
                 again = partial(self.resolve, field=field, type=type, instead=instead, say=say)
-                return replace(again(asset.uri), version=asset.reference)
+                return self._as_registered(asset, again(asset.uri))
             case JobOutput():
                 return self._output_of(reference, field)
             case _:
@@ -152,28 +155,51 @@ class Storage:
         return datastore_uri(datastore or DEFAULT_DATASTORE, f"azureml/{job}/{output}{slash}")
 
     def stage(self, uri: str, type: str, job: str, output: str) -> Path:
-        """The place in which a job writes the output that ``publish`` then moves to ``uri``.
+        """The place in which a job writes the output that ``publish`` then adds to ``uri``.
 
         A ``uri_file`` does not exist yet, its folder does; any other is a folder. It is empty,
         unless another job has handed over what it had staged. Raises InvalidRequest where no
         output can go to ``uri``.
         """
-        place = self.staged_by(job) / "outputs" / output / self._writable(uri).name
+        target = self._writable(uri)
+        if type == "uri_file" and target.is_dir():
+            raise InvalidRequest(
+                f"{uri} is a folder, and the output {output!r} is a uri_file.",
+                remedy="Write the path of a file, or make the output a uri_folder.",
+            )
+        place = self.staged_by(job) / "outputs" / output / target.name
         with writing(self._home):
             (place.parent if type == "uri_file" else place).mkdir(parents=True, exist_ok=True)
         return place
 
     def publish(self, staged: Path, uri: str) -> None:
-        """Move what was staged to ``uri``, whole or not at all, in place of what was there.
+        """Add what was staged to what lies at ``uri``: all of its files, or none.
 
-        Its files become read-only, and a link becomes a copy of what it points to. Raises
-        InvalidRequest where that is not possible, WorkspaceUnavailable where the disk refuses.
+        A file of the same name is replaced. Published files are read-only, and a link becomes a
+        copy of what it points to. Raises InvalidRequest where that is not possible,
+        WorkspaceUnavailable where the disk refuses.
         """
         target = self._writable(uri)
+        self._check_free(staged, target)
         with writing(self._home):
             replace_links(staged)
             make_read_only(staged)
-            self.datastores.place(staged, target)
+            with self.datastores.publisher.exclusively():
+                self.datastores.publisher.add(staged, target)
+
+    def freeze(self, found: Resolved) -> tuple[str, str]:
+        """Where this content stays as it is now, and its digest.
+
+        What the workspace has published or uploaded is kept once more, by links that cost no
+        room. What somebody else has put into a datastore stays where it is; ``resolve`` refuses it
+        once it has changed.
+        """
+        self.digest(found.path)  # may take its time, so that it is known below
+        with writing(self._home), self._settled(found.path):
+            digest = self.digest(found.path)
+            if self._is_kept(found.path) or not is_read_only(found.path):
+                return found.uri, digest
+            return self._keep(found.path, digest), digest
 
     def discard(self, job: str) -> None:
         """Remove what a job staged and did not publish."""
@@ -204,12 +230,31 @@ class Storage:
         with reading(path):
             return self._digests.of(path)
 
-    def check_unchanged(self, path: Path, digest: str) -> None:
-        """Raises InvalidRequest where the content is no longer what ``digest`` says."""
+    def copy(self, path: Path, to: Path) -> str:
+        """Copy a file or folder, as a read-only one; returns the digest of both.
+
+        Raises as ``digest`` does, and InvalidRequest where it is written to meanwhile.
+        """
+        self.digest(path)  # may take its time, so that it is known below
+        with self._settled(path):
+            digest = self.digest(path)
+            self._copy(path, to, digest)
+        return digest
+
+    def _copy(self, path: Path, to: Path, digest: str) -> None:
+        # Read-only files of the home are on the disk once: nobody changes them.
+        copy_tree(path, to, link=path.is_relative_to(self._home))
         if self.digest(path) != digest:
             raise InvalidRequest(
                 f"{path} was written to while it was read.", remedy="Try again when it is whole."
             )
+        make_read_only(to)
+
+    def _settled(self, path: Path) -> AbstractContextManager[None]:
+        """As long as the block runs, no job publishes an output to ``path``."""
+        if path.is_relative_to(self.datastores.root):
+            return self.datastores.publisher.exclusively()
+        return nullcontext()
 
     def _at(self, uri: str, field: str) -> Resolved:
         path = self.datastores.found(uri)
@@ -277,37 +322,64 @@ class Storage:
                 f"{_named(field)} is {path}, which holds the workspace's own state {self._home}.",
                 remedy="Name a folder that holds only data.",
             )
-        digest = self.digest(path)
+        with writing(self._home):
+            uri = self._keep(path, self.digest(path))
+        return Resolved(uri, self.path_of(uri))
+
+    def _keep(self, path: Path, digest: str) -> str:
+        """Copy what lies at ``path`` to the uploads, one copy a content; returns its address."""
         name = f"{UPLOADS}/{digest.removeprefix('sha256:')}/{path.name}"
         uri = datastore_uri(DEFAULT_DATASTORE, name)
         target = self.path_of(uri)
         if not target.exists():
-            with writing(self._home), staging(self.datastores.root / ".staging/.upload") as place:
+            with staging(self.datastores.root / ".staging/.upload") as place:
                 copy = place / path.name
-                # What is in the cache is read-only, and so one file on the disk with its upload.
-                copy_tree(path, copy, link=path.is_relative_to(self._home / "cache"))
-                self.check_unchanged(path, digest)
-                make_read_only(copy)
-                self.datastores.place(copy, target, keep=True)
-        return Resolved(uri, target)
+                self._copy(path, copy, digest)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                atomic.move(copy, target)
+        return uri
+
+    def _as_registered(self, asset: Asset, found: Resolved) -> Resolved:
+        """The content of a registered version; refused where it is no longer what it was."""
+        changeable = asset.digest and found.uri == asset.uri and not self._is_kept(found.path)
+        if changeable and self.digest(found.path) != asset.digest:
+            raise InvalidRequest(
+                f"{asset.reference} is no longer what was registered: {asset.uri} was changed.",
+                remedy="Restore what lay there, or register it as the next version.",
+            )
+        return replace(found, version=asset.reference)
+
+    def _is_kept(self, path: Path) -> bool:
+        """Whether ``path`` belongs to what the workspace never changes."""
+        return any(path.is_relative_to(folder) for folder in self._kept)
+
+    @property
+    def _kept(self) -> tuple[Path, ...]:
+        default = self.datastores.root / DEFAULT_DATASTORE
+        return (default / MODELS, default / UPLOADS)
 
     def _writable(self, uri: str) -> Path:
-        """The path of an output's URI; refuses what would replace more than an output."""
+        """The path of an output's URI. Raises InvalidRequest for what belongs to the workspace."""
         target = self.path_of(uri)
-        default = self.datastores.root / DEFAULT_DATASTORE
-        kept = (default / MODELS, default / UPLOADS)
-        whole = (self.datastores.root, default)
-        if target.parent in whole[:1] or target == default / "azureml":
+        if self._is_kept(target) or target == self._outputs:
             raise InvalidRequest(
-                f"An output cannot take the place of all that lies in {uri}.",
-                remedy=f"Write a path below it: {uri.rstrip('/')}/NAME/",
-            )
-        if any(target.is_relative_to(folder) for folder in kept):
-            raise InvalidRequest(
-                f"{uri} belongs to the workspace's own models and uploads.",
+                f"{uri} belongs to the workspace's own outputs, models and uploads.",
                 remedy="Choose another path.",
             )
         return target
+
+    @property
+    def _outputs(self) -> Path:
+        return self.datastores.root / DEFAULT_DATASTORE / "azureml"
+
+    def _check_free(self, staged: Path, target: Path) -> None:
+        """Raises InvalidRequest where an output would write into what belongs to the workspace."""
+        for folder in (*self._kept, self._outputs):
+            if folder.parent == target and (staged / folder.name).exists():
+                raise InvalidRequest(
+                    f"The output has {folder.name!r}, which belongs to the workspace there.",
+                    remedy="Write it under another name, or choose another path for the output.",
+                )
 
     def _existing(self, given: str | Path, field: str) -> Path:
         path = Path(given)

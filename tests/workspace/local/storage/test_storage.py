@@ -94,8 +94,11 @@ def test_every_form_of_an_address_finds_the_same_place(
     text = {"path": str(path), "file://": f"file://{path}"}.get(form, f"{form}some/where")
     text = "azureml:registered@latest" if form == "azureml:registered" else text
     found = storage.resolve(text)
-    assert (found.uri, found.path) == (f"{DATASTORE}some/where", path)
-    assert found.version == ("azureml:registered:1" if "registered" in form else None)
+    assert (found.path / "x").read_text() == "1"
+    if "registered" in form:
+        assert found.version == "azureml:registered:1"
+    else:
+        assert (found.uri, found.path, found.version) == (f"{DATASTORE}some/where", path, None)
 
 
 def test_an_output_of_a_job_is_an_input_by_the_names_of_both(
@@ -136,7 +139,6 @@ def test_no_address_leads_out_of_its_datastore(storage: Storage, uri: str) -> No
 @pytest.mark.parametrize(
     "uri",
     [
-        DATASTORE,
         f"{DATASTORE}azureml",
         f"{DATASTORE}azureml-models/m/1",
         f"{DATASTORE}LocalUpload",
@@ -233,31 +235,123 @@ def test_links_in_an_input_are_followed_inside_it_only(storage: Storage, tmp_pat
         storage.resolve(str(folder))
 
 
-def test_an_output_replaces_the_one_before_as_a_whole(storage: Storage) -> None:
+def test_an_output_is_added_to_what_lies_there_and_replaces_the_same_names(
+    storage: Storage,
+) -> None:
     uri = f"{DATASTORE}scores/latest"
     publish(storage, uri, old="1", both="1")
     path = publish(storage, uri, new="2", both="2")
-    assert {file.name: file.read_text() for file in path.iterdir()} == {"new": "2", "both": "2"}
+    assert {file.name: file.read_text() for file in path.iterdir()} == {
+        "old": "1",
+        "new": "2",
+        "both": "2",
+    }
 
 
-def test_a_process_killed_between_the_two_moves_loses_nothing(
+def test_a_file_output_replaces_the_file_of_its_name_alone(storage: Storage) -> None:
+    for text in ("1", "2"):
+        staged = storage.stage(f"{DATASTORE}scores/one.csv", "uri_file", "job", "out")
+        staged.write_text(text)
+        storage.publish(staged, f"{DATASTORE}scores/one.csv")
+        publish(storage, f"{DATASTORE}scores", other=text)
+    path = storage.path_of(f"{DATASTORE}scores")
+    assert {file.name: file.read_text() for file in path.iterdir()} == {
+        "one.csv": "2",
+        "other": "2",
+    }
+
+
+def test_an_output_to_a_datastores_own_root_is_added_to_it(storage: Storage) -> None:
+    publish(storage, f"{DATASTORE}azureml/before/out", x="1")
+    path = publish(storage, DATASTORE, october="2")
+    assert (path / "october").read_text() == "2"
+    assert (path / "azureml/before/out/x").read_text() == "1"
+
+
+@pytest.mark.parametrize("name", ["azureml", "azureml-models", "LocalUpload"])
+def test_an_output_to_the_root_holds_nothing_of_the_workspaces_own(
+    storage: Storage, name: str
+) -> None:
+    staged = storage.stage(DATASTORE, "uri_folder", "job", "out")
+    (staged / name).mkdir()
+    with pytest.raises(InvalidRequest, match=f"'{name}', which belongs to the workspace"):
+        storage.publish(staged, DATASTORE)
+
+
+def test_a_file_never_takes_the_place_of_a_folder_nor_a_folder_that_of_a_file(
+    storage: Storage,
+) -> None:
+    uri = f"{DATASTORE}scores"
+    path = publish(storage, f"{uri}/deep", x="1").parent
+    publish(storage, uri, file="1")
+    with pytest.raises(InvalidRequest, match="is a folder, and the output 'out' is a uri_file"):
+        storage.stage(uri, "uri_file", "job", "out")
+    with pytest.raises(InvalidRequest, match="scores/deep is a folder"):
+        publish(storage, uri, deep="2", another="2")
+    storage.discard("job")
+    staged = storage.stage(uri, "uri_folder", "job", "out")
+    (staged / "file").mkdir()
+    (staged / "file/x").write_text("2")
+    with pytest.raises(InvalidRequest, match="scores/file is a file"):
+        storage.publish(staged, uri)
+    with pytest.raises(InvalidRequest, match="scores/file is a file"):
+        publish(storage, f"{uri}/file/below", x="2")
+    assert sorted(file.name for file in path.rglob("*")) == ["deep", "file", "x"]
+
+
+def test_a_process_killed_while_an_output_is_added_loses_nothing(
     storage: Storage, mlops_home: Path
 ) -> None:
     uri = f"{DATASTORE}scores/latest"
-    publish(storage, uri, old="1")
+    publish(storage, uri, old="1", b="1")
     killed = in_a_process(
         mlops_home,
-        f"staged = storage.stage({uri!r}, 'uri_folder', 'job', 'out'); (staged / 'new').write_text('2')\n"
-        "rename, moves = Path.rename, []\n"
-        "def rename_once(path, to):\n"
+        f"staged = storage.stage({uri!r}, 'uri_folder', 'job', 'out')\n"
+        "for name in 'abc': (staged / name).write_text('2')\n"
+        "replace, moves = Path.replace, []\n"
+        "def replace_once(path, to):\n"
         "    moves.append(to)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL) if len(moves) == 2 else rename(path, to)\n"
-        "Path.rename = rename_once\n"
+        "    os.kill(os.getpid(), signal.SIGKILL) if len(moves) == 2 else replace(path, to)\n"
+        "Path.replace = replace_once\n"
         f"storage.publish(staged, {uri!r})\n",
     )
     assert killed.returncode == -signal.SIGKILL
-    assert not storage.path_of(uri).exists()
-    assert (storage.resolve(uri).path / "old").read_text() == "1"
+    path = storage.path_of(uri)
+    assert sorted(file.name for file in path.iterdir()) == ["a", "b", "old"]
+    assert storage.resolve(uri).path == path
+    assert {file.name: file.read_text() for file in path.iterdir()} == {
+        "old": "1",
+        "a": "2",
+        "b": "2",
+        "c": "2",
+    }
+
+
+def test_a_registered_version_keeps_its_content_when_its_path_is_written_again(
+    state: State, storage: Storage
+) -> None:
+    uri = f"{DATASTORE}data/mydata"
+    data = LocalData(state, storage)
+    for text in ("1", "2"):
+        publish(storage, uri, v=text)
+        assert data.register("mydata", uri, type="uri_folder").uri == uri
+    publish(storage, uri, v="3")
+    read = [storage.resolve(f"azureml:mydata:{number}").path for number in (1, 2)]
+    assert [(path / "v").read_text() for path in read] == ["1", "2"]
+    assert (storage.resolve(uri).path / "v").read_text() == "3"
+
+
+def test_a_registered_version_that_somebody_else_changed_is_refused(
+    state: State, storage: Storage
+) -> None:
+    folder = storage.path_of(f"{DATASTORE}lake/raw")
+    folder.mkdir(parents=True)
+    (folder / "january").write_text("1")
+    LocalData(state, storage).register("raw", f"{DATASTORE}lake/raw", type="uri_folder")
+    assert storage.resolve("azureml:raw:1").path == folder
+    (folder / "february").write_text("2")
+    with pytest.raises(InvalidRequest, match=r"azureml:raw:1 is no longer what was registered"):
+        storage.resolve("azureml:raw:1")
 
 
 def test_a_full_disk_leaves_nothing_half_written(mlops_home: Path, tmp_path: Path) -> None:
