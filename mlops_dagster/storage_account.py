@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
     from azure.storage.queue import QueueClient
 
+CONNECTION_STRING = "AZURE_STORAGE_CONNECTION_STRING"
 _TABLE_SCHEMES = ("abfss://", "abfs://", "azure://", "az://", "adl://")
 # The SDK's own first wait is 15 s, most of a tick.
 _RETRIES: dict[str, Any] = {
@@ -30,14 +32,15 @@ def container_client(address: str, credential: Any = None) -> ContainerClient:
 
     Without a credential, ``AZURE_STORAGE_CONNECTION_STRING`` is used where it is set, else what
     azure-identity finds. The SDK tries again by itself where the service says 5xx. Raises
-    InvalidRequest where it is not installed.
+    InvalidRequest where it is not installed, or the connection string is malformed.
     """
     with _installed():
         from azure.storage.blob import ContainerClient
 
     name = address.rstrip("/").rpartition("/")[2]
-    if credential is None and (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")):
-        return ContainerClient.from_connection_string(text, name, **_RETRIES)
+    if credential is None and (text := os.environ.get(CONNECTION_STRING)):
+        with _connection_string_is_checked(text):
+            return ContainerClient.from_connection_string(text, name, **_RETRIES)
     return ContainerClient.from_container_url(address, credential or _identity(), **_RETRIES)
 
 
@@ -47,8 +50,9 @@ def queue_client(address: str, credential: Any = None) -> QueueClient:
         from azure.storage.queue import QueueClient
 
     name = address.rstrip("/").rpartition("/")[2]
-    if credential is None and (text := os.environ.get("AZURE_STORAGE_CONNECTION_STRING")):
-        return QueueClient.from_connection_string(text, name, **_RETRIES)
+    if credential is None and (text := os.environ.get(CONNECTION_STRING)):
+        with _connection_string_is_checked(text):
+            return QueueClient.from_connection_string(text, name, **_RETRIES)
     return QueueClient.from_queue_url(address, credential or _identity(), **_RETRIES)
 
 
@@ -57,14 +61,17 @@ def table_options(uri: str) -> dict[str, str]:
 
     Empty where that is not set or the table lies elsewhere; ``object_store``, which reads and
     writes the table, then finds an identity by itself (the ``AZURE_*`` variables, a managed or
-    workload identity). Names: docs.rs/object_store, ``AzureConfigKey``.
+    workload identity). Names: docs.rs/object_store, ``AzureConfigKey``. Raises InvalidRequest where
+    the connection string is malformed.
     """
-    text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
+    text = os.environ.get(CONNECTION_STRING)
     if not text or not uri.startswith(_TABLE_SCHEMES):
         return {}
-    from azure.core.utils import parse_connection_string
+    with _installed():
+        from azure.core.utils import parse_connection_string
 
-    given = parse_connection_string(text)
+    with _connection_string_is_checked(text):
+        given = parse_connection_string(text)
     endpoint = given.get("blobendpoint", "").rstrip("/")
     options = {
         "azure_storage_account_name": given.get("accountname", ""),
@@ -74,6 +81,23 @@ def table_options(uri: str) -> dict[str, str]:
         "azure_allow_http": "true" if endpoint.startswith("http://") else "",
     }
     return {name: value for name, value in options.items() if value}
+
+
+@contextmanager
+def _connection_string_is_checked(text: str) -> Iterator[None]:
+    """Say which variable is wrong, and nothing of its value, which is a secret."""
+    from azure.core.utils import parse_connection_string
+
+    try:
+        key = parse_connection_string(text).get("accountkey", "")
+        base64.b64decode(key, validate=True)
+        yield
+    except ValueError:
+        raise InvalidRequest(
+            f"The variable {CONNECTION_STRING} holds no connection string of a storage account.",
+            remedy="It has the form 'AccountName=...;AccountKey=...;EndpointSuffix=...'; unset it "
+            "to sign in with azure-identity.",
+        ) from None
 
 
 @contextmanager

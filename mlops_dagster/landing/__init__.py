@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.maintenance import compact, expire
-from mlops_dagster.landing.overview import drops, replay, status
+from mlops_dagster.landing.overview import drops, replay, replay_failed, status
 from mlops_dagster.landing.place import Landing, open_landing
 from mlops_dagster.landing.reconcile import differences
 from mlops_dagster.landing.rules import Acceptance, Limits, Rules
@@ -64,6 +64,7 @@ __all__ = [
     "status",
     "drops",
     "replay",
+    "replay_failed",
     "differences",
     "compact",
     "expire",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from mlops_dagster.errors import Conflict
 from mlops_dagster.landing.place import Landing
 from mlops_dagster.landing.values import DropRecord, DropState, Status
 
@@ -41,3 +44,13 @@ def replay(landing: Landing, drop_id: str) -> DropRecord:
         Conflict: it is in another state, such as scored.
     """
     return landing.ledger.offer_again(drop_id)
+
+
+def replay_failed(landing: Landing) -> list[DropRecord]:
+    """Offer every drop again that was given up; see ``replay``. Raises WorkspaceUnavailable."""
+    offered = []
+    for record in landing.ledger.drops(state=DropState.FAILED):
+        # Somebody else may be offering it again at the same time.
+        with suppress(Conflict):
+            offered.append(landing.ledger.offer_again(record.drop.id))
+    return offered

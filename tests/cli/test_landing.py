@@ -13,7 +13,9 @@ from tests.cli.conftest import Mlops
 from tests.defs.dropping import PROJECT, Dropping
 from tests.landing.place import SCORING, InlineWorkspace, Score, score_files
 
-NOW = PROJECT.replace("age: 1 second", "age: 0 seconds") + "  attempts: 1\n"
+NOW = (
+    PROJECT.replace("age: 1 second", "age: 0 seconds") + "  attempts: 1\n  retry_delay: 0 seconds\n"
+)
 
 
 @pytest.fixture
@@ -84,9 +86,27 @@ def test_a_quarantined_drop_is_replayed_by_its_path_and_a_scored_one_is_not(
     assert "is scored" in refused.err
 
 
+def test_all_drops_that_were_given_up_are_replayed_at_once(
+    place: Dropping, mlops: Mlops, tmp_path: Path
+) -> None:
+    place.drop("a.csv", [1])
+    place.drop("b.csv", [1])
+    for _ in range(2):
+        score(place, tmp_path, choke)
+    assert place.status().drops == {"failed": 2}
+    offered = mlops("landing", "replay", "--failed", "--project", place.folder, "-o", "json").json()
+    assert {each["path"] for each in offered} == {"a.csv", "b.csv"}
+    score(place, tmp_path)
+    assert place.status().drops == {"scored": 2}
+    nothing = mlops("landing", "replay", "--failed", "--project", place.folder)
+    assert (nothing.status, nothing.err.strip()) == (0, "No drop was given up.")
+
+
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
+        (("replay",), "Found no drop to offer again"),
+        (("replay", "a.csv", "--failed"), "Found both a drop and --failed"),
         (("replay", "nope"), "There is no drop 'nope'"),
         (("list", "--state", "lost"), "There is no state 'lost'"),
     ],

@@ -92,26 +92,42 @@ def list_drops(
 def replay(
     context: typer.Context,
     drop: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="DROP", help="A drop's id, or its path for the newest drop of that path."
         ),
-    ],
+    ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Offer all drops again that were given up.")
+    ] = False,
     project: _Project = None,
 ) -> None:
-    """Offer a quarantined or failed drop once more.
+    """Offer a quarantined or failed drop, or all failed ones, once more.
 
-    The next look of the sensor puts it into a batch.
+    The next look of the sensor puts them into a batch.
     """
-    from mlops_dagster.landing import replay as offer
+    from mlops_dagster import landing as rules
 
-    landing, drop_id = _find_drop(_landings(context, project), drop)
-    record = offer(landing, drop_id)
-    show(
-        context,
-        _drop_data(record),
-        lambda: print(f"{record.drop.path} ({record.drop.id}) waits for the next batch."),
-    )
+    if (drop is None) is not failed:
+        raise InvalidRequest(
+            "Found both a drop and --failed." if failed else "Found no drop to offer again.",
+            remedy="Name a drop by its id or path, or give --failed for all that were given up.",
+        )
+    landings = _landings(context, project)
+    if drop is None:
+        records = [record for landing in landings for record in rules.replay_failed(landing)]
+    else:
+        landing, drop_id = _find_drop(landings, drop)
+        records = [rules.replay(landing, drop_id)]
+
+    def lines() -> None:
+        for record in records:
+            print(f"{record.drop.path} ({record.drop.id}) waits for the next batch.")
+        if not records:
+            note("No drop was given up.")
+
+    data = [_drop_data(record) for record in records]
+    show(context, data if failed else data[0], lines)
 
 
 def _landings(context: typer.Context, project: Path | None) -> list[Landing]:
@@ -203,7 +219,7 @@ def _print_status(value: Mapping[str, Any]) -> None:
             f"{each['attempts']} attempts: {each['error']}"
         )
     if value["given_up"]:
-        note("See its drops: mlops landing list --state failed; then mlops landing replay DROP")
+        note("See its drops: mlops landing list --state failed; then mlops landing replay --failed")
 
 
 def _row(record: DropRecord) -> tuple[object, ...]:
