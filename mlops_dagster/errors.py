@@ -67,11 +67,15 @@ class Problem:
     message: str
     remedy: str = ""
 
+    @property
+    def where(self) -> str:
+        """File, line and field, such as ``job.yml:3: inputs.rates``."""
+        file = f"{_shown(self.file)}:{self.line}" if self.line else _shown(self.file)
+        return f"{file}: {self.field}" if self.field else file
+
     def __str__(self) -> str:
-        where = f"{_shown(self.file)}:{self.line}" if self.line else _shown(self.file)
-        field = f" {self.field}:" if self.field else ""
         remedy = f"\n    {self.remedy}" if self.remedy else ""
-        return f"{where}:{field} {self.message}{remedy}"
+        return f"{self.where}: {self.message}{remedy}"
 
 
 class InvalidDocument(InvalidRequest):
@@ -90,12 +94,22 @@ class NotFound(InvalidRequest):
         name: the name that was given.
         known: the names that do exist, from which the nearest are suggested.
         remedy: what to do instead of choosing one of the nearest.
+        where: the file, line and field that name it, such as ``job.yml:3: inputs.rates``.
     """
 
     def __init__(
-        self, kind: str, name: str, *, known: Sequence[str] = (), remedy: str | None = None
+        self,
+        kind: str,
+        name: str,
+        *,
+        known: Sequence[str] = (),
+        remedy: str | None = None,
+        where: str | None = None,
     ) -> None:
-        super().__init__(f"There is no {kind} {name!r}.", remedy=remedy or suggest(name, known))
+        message = f"There is no {kind} {name!r}."
+        super().__init__(
+            f"{where}: {message}" if where else message, remedy=remedy or suggest(name, known)
+        )
         self.kind = kind
         self.name = name
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops_dagster.aml.base import Value
-from mlops_dagster.aml.inputs_outputs import DataType, InputValue, ModelType
+from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Job, PipelineSettings
+from mlops_dagster.aml.types import DataType, ModelType
 
 
 class DataAsset(Value):

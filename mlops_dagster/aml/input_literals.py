@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mlops_dagster.aml.inputs_outputs import InputSpec, InputType, Scalar
+from mlops_dagster.aml.inputs_outputs import InputSpec, Scalar
+from mlops_dagster.aml.types import InputType
 
 
 def literal_type(value: Scalar) -> InputType:

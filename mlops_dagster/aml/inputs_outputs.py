@@ -6,23 +6,12 @@ schemas of Azure Machine Learning (learn.microsoft.com/azure/machine-learning/re
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from mlops_dagster.aml.base import Value
+from mlops_dagster.aml.types import LITERAL_TYPES, InputType
 
 Scalar = str | int | float | bool
-
-DataType = Literal["uri_file", "uri_folder", "mltable"]
-ModelType = Literal["mlflow_model", "custom_model", "triton_model"]
-LiteralType = Literal["string", "number", "integer", "boolean"]
-InputType = DataType | ModelType | LiteralType
-
-DATA_TYPES: tuple[DataType, ...] = get_args(DataType)
-MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
-LITERAL_TYPES: tuple[LiteralType, ...] = get_args(LiteralType)
-PATH_TYPES: tuple[DataType | ModelType, ...] = (*DATA_TYPES, *MODEL_TYPES)
-# These are always folders; a custom model may be a file or a folder.
-FOLDER_TYPES = ("uri_folder", "mltable", "mlflow_model", "triton_model")
 
 InputMode = Literal[
     "ro_mount", "rw_mount", "download", "direct", "eval_mount", "eval_download", "upload"

@@ -11,7 +11,6 @@ from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedu
 from mlops_dagster.aml.bound_literals import component_literal_problems
 from mlops_dagster.aml.document import read_document
 from mlops_dagster.aml.environment import Environment
-from mlops_dagster.aml.inputs_outputs import DATA_TYPES, MODEL_TYPES
 from mlops_dagster.aml.job import Component, Job
 from mlops_dagster.aml.names import identifier
 from mlops_dagster.aml.node import LoadSession, Node
@@ -27,6 +26,7 @@ from mlops_dagster.aml.read.component import read_component
 from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.schedule import read_schedule
 from mlops_dagster.aml.timing import check_trigger
+from mlops_dagster.aml.types import DATA_TYPES, MODEL_TYPES
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, Problem
 
 Loaded = TypeVar("Loaded")

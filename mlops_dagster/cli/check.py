@@ -125,7 +125,7 @@ def _is_azure_ml(file: Path) -> bool:
 
 def _types() -> set[str]:
     """The values of ``type`` in a file of Azure ML."""
-    from mlops_dagster.aml.inputs_outputs import PATH_TYPES
+    from mlops_dagster.aml.types import PATH_TYPES
 
     return _JOBS | {*PATH_TYPES} | _COMPUTE | {"data_transfer"}
 

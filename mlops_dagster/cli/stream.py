@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _TAIL = 20
 # "Select Graphic Rendition": colours and weights, which cannot move the cursor (ECMA-48, 8.3.117).
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
+# The last line of the traceback that Python prints.
+_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _STEP_COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
 
 
@@ -84,18 +87,36 @@ def print_line(line: LogLine) -> None:
 
 
 def raise_unless_completed(jobs: Jobs, record: JobRecord) -> None:
-    """Raise JobFailed, with the end of the failed step's own log, where a job did not complete."""
+    """Raise JobFailed where a job that was followed did not complete.
+
+    The end of the failed step's own log goes with it where stderr is read apart from the lines
+    that were printed before.
+    """
     from mlops_dagster.workspace.ports import JobStatus
 
     if record.status is JobStatus.COMPLETED:
         return
     culprit, path = _culprit(jobs, record)
-    reason = record.error or "it says no reason"
+    reason = record.error or "it gives no reason"
     if path and culprit.error and culprit.error not in reason:
         reason = f"step {'.'.join(path)}: {culprit.error}"
-    # A person has this log right above; a program that reads stderr has not.
-    is_above = not path and is_interactive() and is_interactive(stderr=True)
-    raise JobFailed(record.name, record.status, reason, "" if is_above else _tail(jobs, culprit))
+    log_tail = _tail(jobs, culprit)
+    failed = JobFailed(record.name, record.status, reason, "" if _is_one_stream() else log_tail)
+    if missing := _MISSING_MODULE.search(f"{reason}\n{log_tail}"):
+        failed.remedy = (
+            f"Module {missing[1]} is not installed where the job ran. `--isolate` runs it in the "
+            "environment that its conda file describes; or install it here."
+        )
+    raise failed
+
+
+def _is_one_stream() -> bool:
+    """Whether stdout and stderr are read together: on one terminal, or in one file or pipe."""
+    try:
+        out, err = os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return (out.st_dev, out.st_ino) == (err.st_dev, err.st_ino)
 
 
 def command_prefix(workspace: Workspace) -> str:

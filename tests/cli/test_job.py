@@ -357,3 +357,99 @@ def test_substitutions_and_isolation_reach_the_job(
     assert "job.yml:5: inputs.raw: wasbs://c@account.example/f lies on another" in refused.err
     ran = mlops("job", "run", file, "--substitutions", "stand-ins.yml", "--isolate")
     assert (ran.status, ran.out) == (0, "mine\n"), ran.err
+
+
+def test_a_log_is_printed_once_where_stdout_and_stderr_are_read_together(
+    here: Path, pipeline: Callable[[str], Path]
+) -> None:
+    file = pipeline("echo no such column; exit 4")
+    ran = subprocess.run(
+        [program_path(), "job", "run", file],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 1
+    lines = [line for line in ran.stdout.splitlines() if "no such column" in line]
+    assert [line for line in lines if "exited with status 4" not in line] == [
+        "second | no such column"
+    ]
+
+
+def test_a_missing_module_is_told_with_what_would_bring_it(
+    program: Mlops, write_job: WriteJob
+) -> None:
+    ran = program("job", "run", write_job("python -c 'import not_installed.part'"))
+    assert ran.status == 1
+    assert ran.err.count("ModuleNotFoundError") == 2  # the reason, and the end of the log
+    assert "Module not_installed is not installed where the job ran. `--isolate`" in ran.err
+
+
+def test_an_input_that_is_not_there_is_told_with_file_line_and_the_nearest_name(
+    mlops: Mlops, here: Path, write_job: WriteJob
+) -> None:
+    (here / "rates.csv").write_text("1\n")
+    given = "inputs:\n  rates: {type: uri_file, path: rate.csv}\n"
+    ran = mlops("job", "run", write_job("cat ${{inputs.rates}}", more=given))
+    assert ran.status == 2
+    assert f"job.yml:6: inputs.rates: There is no file or folder '{here}/rate.csv'." in ran.err
+    assert "Did you mean 'rates.csv'?" in ran.err
+
+
+def test_compare_prints_only_differences_on_request(mlops: Mlops, write_job: WriteJob) -> None:
+    job = write_job("true", more="inputs: {rate: 1, same: 2}\n")
+    for rate in ("1", "2"):
+        assert (
+            mlops("job", "run", job, "-n", f"r{rate}", "--set", f"inputs.rate={rate}").status == 0
+        )
+    shown = mlops("job", "compare", "r1", "r2", "--differences").out
+    assert "input rate" in shown
+    assert "input same" not in shown
+    assert "input same" in mlops("job", "compare", "r1", "r2").out
+    alike = mlops("job", "compare", "r1", "r1", "--differences")
+    assert "are the same everywhere" in alike.err
+    alone = mlops("job", "compare", "r1")
+    assert (alone.status, "one sweep" in alone.err) == (2, True)
+
+
+SWEEP = """\
+type: sweep
+trial:
+  environment: {image: 'python:3.11'}
+  command: >-
+    python -c "import mlflow; [mlflow.log_metric('loss', v, step=s)
+    for s, v in enumerate([9, abs(${{search_space.x}} - 2), 5])]"
+search_space: {x: {type: choice, values: [1, 2, 3]}}
+sampling_algorithm: grid
+objective: {goal: minimize, primary_metric: loss}
+limits: {max_total_trials: 3}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_sweep_shows_its_best_trial_and_its_trials_as_a_leaderboard(
+    mlops: Mlops, here: Path
+) -> None:
+    (here / "sweep.yml").write_text(SWEEP)
+    assert mlops("job", "run", "sweep.yml", "-n", "swept").status == 0
+    shown = mlops("job", "show", "swept").out
+    best = next(line for line in shown.splitlines() if line.startswith("best trial"))
+    assert "(loss 0.0)" in best
+    trials = mlops("job", "compare", "swept", "-o", "json").json()
+    assert [(trial["rank"], trial["metric"]) for trial in trials] == [(1, 0.0), (2, 1.0), (3, 1.0)]
+    assert [trial["hyperparameters"]["x"] for trial in trials if trial["is_best"]] == [2]
+    table = mlops("job", "compare", "swept").out.splitlines()
+    assert table[0].split() == ["rank", "trial", "status", "metric", "x"]
+    assert table[1].split()[0] == "*"
+
+
+def test_show_has_a_jobs_inputs_and_outputs(mlops: Mlops, write_job: WriteJob) -> None:
+    given = "inputs: {rate: 0.5}\noutputs: {made: {type: uri_file, name: things}}\n"
+    job = write_job("echo ${{inputs.rate}} > ${{outputs.made}}", more=given)
+    assert mlops("job", "run", job, "-n", "shown").status == 0
+    lines = [line.split() for line in mlops("job", "show", "shown").out.splitlines()]
+    assert ["rate", "0.5"] in lines
+    assert ["made", "uri_file", "azureml:things:1"] in lines

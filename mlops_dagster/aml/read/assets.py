@@ -14,10 +14,10 @@ from mlops_dagster.aml.assets import (
     ModelAsset,
 )
 from mlops_dagster.aml.environment import Environment
-from mlops_dagster.aml.inputs_outputs import DATA_TYPES, MODEL_TYPES, DataType, ModelType
 from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read.environment import describe_environment
 from mlops_dagster.aml.references import resolve_path
+from mlops_dagster.aml.types import DATA_TYPES, MODEL_TYPES, DataType, ModelType
 
 _ASSET = (
     "name", "version", "description", "tags", "properties", "type", "path", "datastore", "stage",

@@ -10,15 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops_dagster.aml.bindings import Binding, bindings, optional_bindings, sole_binding
-from mlops_dagster.aml.inputs_outputs import (
-    LITERAL_TYPES,
-    InputSpec,
-    InputType,
-    InputValue,
-    OutputSpec,
-)
+from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec
 from mlops_dagster.aml.job import Component, ComponentReference, UnsupportedComponent
 from mlops_dagster.aml.node import Node
+from mlops_dagster.aml.types import LITERAL_TYPES, InputType
 from mlops_dagster.errors import suggest
 
 _ANYWHERE = ("name", "default_datastore")

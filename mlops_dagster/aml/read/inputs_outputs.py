@@ -14,11 +14,8 @@ from mlops_dagster.aml.bindings import bindings, sole_binding
 from mlops_dagster.aml.document import short_repr
 from mlops_dagster.aml.input_literals import coerce_literal, literal_problem, literal_type
 from mlops_dagster.aml.inputs_outputs import (
-    LITERAL_TYPES,
-    PATH_TYPES,
     InputMode,
     InputSpec,
-    InputType,
     InputValue,
     OutputMode,
     OutputSpec,
@@ -27,6 +24,7 @@ from mlops_dagster.aml.inputs_outputs import (
 )
 from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.references import resolve_path
+from mlops_dagster.aml.types import LITERAL_TYPES, PATH_TYPES, InputType
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 # Older names that the service still takes.

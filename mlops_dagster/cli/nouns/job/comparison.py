@@ -90,7 +90,7 @@ class TrialRow:
 
     Attributes:
         rank: its place by the primary metric, from 1; None where it logged none.
-        metric: the last value of the primary metric.
+        metric: the best value of the primary metric; the last one where it was ended early.
     """
 
     rank: int | None
@@ -115,7 +115,7 @@ def leaderboard(jobs: Jobs, sweep: JobRecord) -> list[TrialRow]:
             rank=None,
             job=trial.name,
             status=trial.status,
-            metric=jobs.tracked(trial.name).latest.get(metric),
+            metric=_metric(jobs, trial, metric, goal),
             hyperparameters=_hyperparameters(trial),
             is_best=trial.name == best,
         )
@@ -146,6 +146,13 @@ def print_leaderboard(trials: Sequence[TrialRow]) -> None:
     ]
     columns = ("", "rank", "trial", "status", "metric", *names)
     print_table(columns, rows, empty="This sweep has no trials yet.")
+
+
+def _metric(jobs: Jobs, trial: JobRecord, metric: str, goal: str) -> float | None:
+    values = [point.value for point in jobs.tracked(trial.name).metrics.get(metric, ())]
+    if not values or trial.status != "Completed":
+        return values[-1] if values else None
+    return max(values) if goal == "maximize" else min(values)
 
 
 def _hyperparameters(trial: JobRecord) -> Mapping[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mlops_dagster.aml.inputs_outputs import FOLDER_TYPES, MODEL_TYPES
 from mlops_dagster.aml.references import Registered, RegistryAsset, Url, parse_reference
+from mlops_dagster.aml.types import FOLDER_TYPES, MODEL_TYPES
 
 # In the home, and taken in wherever it is there.
 SUBSTITUTIONS = "substitutions.yml"

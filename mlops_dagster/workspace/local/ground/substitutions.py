@@ -33,8 +33,8 @@ from pydantic import model_validator
 from mlops_dagster.aml.base import Value
 from mlops_dagster.aml.document import Document, parse_model, read_document
 from mlops_dagster.aml.environment import Environment
-from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.aml.references import LocalPath, Registered, RegistryAsset, parse_reference
+from mlops_dagster.aml.types import MODEL_TYPES
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, Problem
 
 Entry = TypeVar("Entry")

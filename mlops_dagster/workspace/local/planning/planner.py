@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.aml.bindings import Binding, fill, sole_binding
 from mlops_dagster.aml.control_flow import expand_control_flow
+from mlops_dagster.aml.document import read_document
 from mlops_dagster.aml.input_literals import literal_problem
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputValue, Scalar
 from mlops_dagster.aml.job import Job, PipelineComponent, Step, SweepLimits
 from mlops_dagster.aml.references import LocalPath, parse_reference
-from mlops_dagster.errors import InvalidRequest, NotFound, Unsupported
+from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound, Unsupported
 from mlops_dagster.workspace.local.ground.options import PlanOptions
 from mlops_dagster.workspace.local.ground.plan import (
     Data,
@@ -98,7 +99,13 @@ class Planner:
         job = expand_control_flow(job)
         azure_only.check_supported(job, options.substitutions.address)
         draft = _Draft(
-            self._storage, self._compute, self._snapshots, self._is_taken, experiment, options
+            self._storage,
+            self._compute,
+            self._snapshots,
+            self._is_taken,
+            experiment,
+            options,
+            job.source,
         )
         component = job.step.component
         context = StepContext(job=name, root=name, reuse=reuse)
@@ -115,6 +122,17 @@ class Planner:
             notes=(*draft.notes, *azure_only.notes(job)),
         )
         return Planned(plan, tuple(draft.rows))
+
+
+def _located(error: NotFound, source: Path | None, field: str) -> NotFound:
+    """The error with the file and line of the field that names what is not there."""
+    if source is None:
+        return error
+    try:
+        problem = read_document(source).problem(tuple(field.split(".")), "")
+    except InvalidDocument:  # the file has changed or gone since it was read
+        return error
+    return NotFound(error.kind, error.name, remedy=error.remedy, where=problem.where)
 
 
 def _with_header(job: Job) -> Step:
@@ -138,6 +156,7 @@ class _Draft:
         is_taken: Callable[[str], bool],
         experiment: str,
         options: PlanOptions,
+        source: Path | None,
     ) -> None:
         self.steps: list[PlannedStep] = []
         self.pipelines: list[PlannedPipeline] = []
@@ -150,6 +169,7 @@ class _Draft:
         self._is_taken = is_taken
         self._experiment = experiment
         self._options = options
+        self._source = source
         self._told: set[str] = set()
 
     def add(
@@ -313,13 +333,16 @@ class _Draft:
                     f"{where} holds a NUL character, which no process can be given."
                 )
             return _checked_literal(given, spec, where)
-        found = self._storage.resolve(
-            str(given),
-            field=where,
-            type=type_,
-            instead=self._options.substitutions.address,
-            say=self._notify,
-        )
+        try:
+            found = self._storage.resolve(
+                str(given),
+                field=where,
+                type=type_,
+                instead=self._options.substitutions.address,
+                say=self._notify,
+            )
+        except NotFound as error:
+            raise _located(error, self._source, where) from None
         return Data(type_ if spec.is_data else "uri_file", found.uri, found.version)
 
     def _output(

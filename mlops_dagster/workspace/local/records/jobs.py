@@ -77,8 +77,9 @@ INPUTS, DATA, CODE, COMPONENT = "mlops.inputs", "mlops.data", "mlops.code", "mlo
 RESUMES = "mlops.resumes"
 
 # Azure ML's names for what a trial was given, a tag of its job and of its run, and for properties
-# of a sweep: its best trial and the metric of that.
+# of a sweep: the metric that it looks at, its best trial and the metric of that.
 HYPERPARAMETERS = "hyperparameters"
+PRIMARY_METRIC = "primary_metric_config"
 BEST_CHILD, SCORE = "best_child_run_id", "score"
 
 # Azure ML's names for what a job left in its ``./outputs`` and ``./logs``.

@@ -57,12 +57,6 @@ def trouble(home: Path, job: str) -> str | None:
     return None
 
 
-def without_notes(text: str) -> str:
-    """A log without the workspace's own lines."""
-    own = NOTE.decode()
-    return "\n".join(line for line in text.split("\n") if not line.startswith(own))
-
-
 def tail(file: Path, lines: int) -> str:
     """The last lines of a file of any size; empty where there is none."""
     if lines <= 0:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
+from mlops_dagster.aml.types import MODEL_TYPES
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
 from mlops_dagster.system import processes as process
 from mlops_dagster.system.process_tree import identity

@@ -21,8 +21,6 @@ from mlops_dagster.workspace.local.running.execution import end_tracked
 from mlops_dagster.workspace.local.running.executor import StepExecutor
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
-_LOG_TAIL = 20
-
 
 def run_pipeline(context: RunContext, executor: StepExecutor) -> None:
     """Run the plan's steps in the order that their inputs ask for, to the pipeline's end."""
@@ -130,7 +128,8 @@ class _Pipeline:
             outputs = self._outputs(connection, pipeline)
         status, error = self._outcome(pipeline, members)
         if status is JobStatus.FAILED and pipeline.job == self._context.plan.root:
-            self._log_failure(error or "")
+            # Why the step failed stands in the step's own log, which is followed with this one.
+            logs.note(self._context.home, pipeline.job, error or "")
         self._status[pipeline.job] = status
         end_tracked(self._context, pipeline.job, status)
         complete = status is JobStatus.COMPLETED
@@ -157,15 +156,6 @@ class _Pipeline:
         while parent is not None and parent != pipeline.job:
             parent = self._pipelines[parent].parent
         return parent is not None
-
-    def _log_failure(self, error: str) -> None:
-        """Put why the pipeline failed, and the end of the step's own log, into its log."""
-        home, root = self._context.home, self._context.plan.root
-        logs.note(home, root, error)
-        for job in self._failed[:3]:
-            if end := logs.without_notes(logs.tail(logs.log_file(home, job), _LOG_TAIL)):
-                logs.note(home, root, f"The end of the log of step {self._steps[job].path}:")
-                logs.append(home, root, end)
 
     def _outputs(
         self, connection: sqlite3.Connection, pipeline: PlannedPipeline

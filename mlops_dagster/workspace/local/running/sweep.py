@@ -139,7 +139,11 @@ class _Sweep:
                 pid=pid,
                 pid_created=created,
             )
-            records.add_properties(connection, step.job, input_properties(self._inputs))
+            metric = {"name": self._search.primary_metric, "goal": self._search.goal}
+            known_inputs = input_properties(self._inputs)
+            records.add_properties(
+                connection, step.job, {**known_inputs, records.PRIMARY_METRIC: json.dumps(metric)}
+            )
             records.forget_best(connection, step.job)
             row = records.find(connection, step.job)
         if row is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlops_dagster.aml.inputs_outputs import DATA_TYPES
 from mlops_dagster.aml.references import Url, parse_reference
+from mlops_dagster.aml.types import DATA_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.storage.registry import Asset, Registry, check_name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
+from mlops_dagster.aml.types import MODEL_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.system import atomic
 from mlops_dagster.system.files import (

@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from mlops_dagster.aml.inputs_outputs import MODEL_TYPES
 from mlops_dagster.aml.references import (
     DatastorePath,
     JobOutput,
@@ -19,6 +19,7 @@ from mlops_dagster.aml.references import (
     Registered,
     parse_reference,
 )
+from mlops_dagster.aml.types import MODEL_TYPES
 from mlops_dagster.errors import InvalidRequest, MlopsError, NotFound, Unsupported, suggest
 from mlops_dagster.system import atomic
 from mlops_dagster.system.files import (
@@ -401,7 +402,9 @@ def _neighbours(path: Path, field: str) -> str:
     with os.scandir(folder) as found:
         names = sorted(item.name for item in found if item.name[0] != ".")
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"{_named(field)} leads there; {folder} holds: {shown or 'nothing'}."
+    near = get_close_matches(path.name, names, n=1) if folder == path.parent else []
+    question = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{question}{_named(field)} leads there; {folder} holds: {shown or 'nothing'}."
 
 
 def _written(reference: Registered) -> str:

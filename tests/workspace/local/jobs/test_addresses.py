@@ -11,10 +11,10 @@ import yaml
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, MlopsError, NotFound, Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.local.ground.addresses import download_address
-from mlops_dagster.workspace.local.records.logs import without_notes
 from mlops_dagster.workspace.ports import JobOptions, JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, at_rest, nothing_is_left_of
 from tests.workspace.local.conftest import Site
+from tests.workspace.local.job_logs import without_notes
 
 T5 = "azureml://registries/azureml/models/t5-small/versions/4"
 

@@ -13,9 +13,9 @@ import yaml
 
 from mlops_dagster.errors import Unsupported
 from mlops_dagster.workspace.local import LocalWorkspace
-from mlops_dagster.workspace.local.records.logs import without_notes
 from mlops_dagster.workspace.ports import JobOptions, JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, nothing_is_left_of, until
+from tests.workspace.local.job_logs import without_notes
 
 GREETING = {"dependencies": ["pip", {"pip": ["greeting==1.0"]}]}
 SAY = "python -c 'import greeting; print(greeting.VERSION)'"
