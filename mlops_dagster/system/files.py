@@ -66,7 +66,12 @@ def make_read_only(root: Path) -> None:
 def is_read_only(root: Path) -> bool:
     """Whether no file of a tree can be written, as ``make_read_only`` leaves it."""
     found = walk(root, links=Links.INSIDE)
-    return not any(entry.status.st_mode & _WRITE_BITS for entry in found)
+    return not any(is_writable(entry.status) for entry in found)
+
+
+def is_writable(status: os.stat_result) -> bool:
+    """Whether anybody but root may write to a file."""
+    return bool(status.st_mode & _WRITE_BITS)
 
 
 def replace_links(root: Path) -> None:
@@ -190,7 +195,7 @@ def _copied(entry: Entry, target: Path) -> None:
 
 
 def _linked_or_copied(entry: Entry, target: Path) -> None:
-    if not entry.status.st_mode & _WRITE_BITS:
+    if not is_writable(entry.status):
         try:
             os.link(entry.real, target)
         except OSError:  # another disk, or one without hard links

@@ -51,7 +51,8 @@ class Builder:
 def isolated(software: Software, home: Path, builder: Builder | None = None) -> Path:
     """The interpreter of a virtual environment that has just what ``software`` asks for.
 
-    Built once a content below ``home/environments`` and found again without a network.
+    Built once a content below ``home/environments`` and found again without a network; built anew
+    where the state folder was moved, since it holds its own path, or its Python is gone.
 
     Raises:
         Unsupported: it asks for conda packages that PyPI does not have.
@@ -63,9 +64,9 @@ def isolated(software: Software, home: Path, builder: Builder | None = None) -> 
     wanted = {"python": python, "requirements": sorted(software.requirements)}
     digest = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16]
     place = home / "environments" / digest
-    if not (place / _READY).exists():
+    if not _is_ready(place):
         with _locked(place, builder.pause):
-            if not (place / _READY).exists():
+            if not _is_ready(place):
                 count = len(software.requirements)
                 builder.begin(f"Python {python}, {count} package{'' if count == 1 else 's'}")
                 _build(place, python, software.requirements, builder)
@@ -124,7 +125,15 @@ def _build(place: Path, python: str, requirements: Sequence[str], builder: Build
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
-    (place / _READY).touch()
+    (place / _READY).write_bytes(os.fsencode(place.resolve()))
+
+
+def _is_ready(place: Path) -> bool:
+    ready = place / _READY
+    if not ready.exists() or not interpreter_of(place).exists():
+        return False
+    built_at = ready.read_bytes()  # empty where an earlier version built it
+    return built_at in (b"", os.fsencode(place.resolve()))
 
 
 def interpreter_of(place: Path) -> Path:

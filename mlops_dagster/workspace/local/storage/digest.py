@@ -1,4 +1,4 @@
-"""Digests of files and trees, kept by path, size and time so that nothing is read twice."""
+"""Digests of files and trees, kept so that nothing is read twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from mlops_dagster.system.files import entries
+from mlops_dagster.system.files import entries, is_writable
 from mlops_dagster.system.walk import Entry
 from mlops_dagster.workspace.local.ground.state import State
 
@@ -59,7 +59,7 @@ class Digests:
                 continue
             digest = _sha256(Path(entry.real))
             digests.append(digest)
-            if entry.status.st_mtime_ns < now - _SETTLED_NS:
+            if _changed_at(entry.status) < now - _SETTLED_NS:
                 learned.append((path, stamp, digest))
         self._keep([row for row in learned if _is_text(row[0])])
         return digests
@@ -84,8 +84,21 @@ class Digests:
                 )
 
 
+def _changed_at(status: os.stat_result) -> int:
+    if is_writable(status):
+        return max(status.st_mtime_ns, status.st_ctime_ns)
+    return status.st_mtime_ns
+
+
 def _stamp(status: os.stat_result) -> str:
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    """What differs where the content may: a file is read again if only in doubt.
+
+    The time of change is the machine's own, and tells new content that was given the size and time
+    of the old one. A read-only file gets another one with every hard link, and is replaced if at
+    all, which its number tells.
+    """
+    told_by = status.st_ctime_ns if is_writable(status) else status.st_ino
+    return f"{status.st_size} {status.st_mtime_ns} {told_by}"
 
 
 def _sha256(path: Path) -> str:

@@ -223,7 +223,7 @@ class Storage:
     def digest(self, path: Path) -> str:
         """``sha256:...`` of a file, or of the names and contents of a tree.
 
-        Kept by path, size and time, so that nothing is read twice. Raises NotFound where nothing
+        Kept, so that nothing is read twice. Raises NotFound where nothing
         lies there, InvalidRequest where it cannot be read.
         """
         if not path.exists():

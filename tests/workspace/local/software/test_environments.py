@@ -126,6 +126,26 @@ def test_an_isolated_environment_has_what_was_asked_for_and_is_built_once(
     assert _version(interpreter, "greeting") == "1.0"
 
 
+def test_an_environment_is_built_anew_where_the_state_folder_was_moved(
+    index: Path, tmp_path: Path
+) -> None:
+    software = Software(requirements=("greeting==1.0",))
+    before = isolated(software, tmp_path / "home")
+    (tmp_path / "home").rename(tmp_path / "moved")
+    after = isolated(software, tmp_path / "moved")
+    assert after != before
+    settings = (after.parent.parent / "bin/activate").read_text()
+    assert str(tmp_path / "moved") in settings
+    assert str(tmp_path / "home") not in settings
+
+
+def test_an_environment_whose_python_is_gone_is_built_anew(index: Path, tmp_path: Path) -> None:
+    software = Software(requirements=("greeting==1.0",))
+    interpreter = isolated(software, tmp_path / "home")
+    interpreter.unlink()
+    assert _version(isolated(software, tmp_path / "home"), "greeting") == "1.0"
+
+
 def test_a_package_that_cannot_be_had_is_told_and_leaves_nothing_half_built(
     index: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def publish(storage: Storage, uri: str, **files: str) -> Path:
         (staged / name).write_text(text)
     storage.publish(staged, uri)
     return storage.path_of(uri)
+
+
+def settle(file: Path) -> None:
+    """Give a file an old time, and wait until the clock has moved on from its last change."""
+    os.utime(file, ns=(1, 1))
+    while time.time_ns() < file.stat().st_ctime_ns + 60_000_000:
+        time.sleep(0.01)
 
 
 def in_a_process(home: Path, code: str) -> subprocess.CompletedProcess[str]:
@@ -429,13 +437,42 @@ def test_an_unchanged_file_is_read_once_and_a_changed_one_again(
 ) -> None:
     file = tmp_path / "x"
     file.write_text("1")
-    os.utime(file, ns=(1, 1))
+    settle(file)
     before = storage.digest(file)
     with state.write() as connection:
         connection.execute("UPDATE file_digests SET digest = 'known'")
     assert storage.digest(file) == "sha256:known"
     file.write_text("1")
     assert storage.digest(file) == before
+
+
+def test_other_content_of_the_same_size_and_time_is_seen(storage: Storage, tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("1")
+    settle(file)
+    before = storage.digest(file)
+    file.write_text("2")
+    settle(file)
+    assert storage.digest(file) != before
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_a_state_folder_that_was_restored_from_a_copy_knows_its_content(
+    mlops_home: Path, tmp_path: Path, mode: int
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("1")
+    file.chmod(mode)
+    state = State(mlops_home)
+    LocalData(state, Storage(state)).register("table", str(file), type="uri_file")
+    publish(Storage(state), f"{DATASTORE}scores", x="1")
+    LocalData(state, Storage(state)).register("scores", f"{DATASTORE}scores", type="uri_folder")
+    state.close()
+    subprocess.run(["cp", "-a", mlops_home, tmp_path / "restored"], check=True)
+    restored = Storage(State(tmp_path / "restored"))
+    assert restored.resolve("azureml:table:1").path.read_text() == "1"
+    assert (restored.resolve("azureml:scores:1").path / "x").read_text() == "1"
+    assert restored.resolve(str(file)).path == restored.resolve("azureml:table:1").path
 
 
 @pytest.mark.slow
