@@ -6,6 +6,7 @@ Source: learn.microsoft.com/azure/machine-learning/reference-yaml-schedule
 from __future__ import annotations
 
 from copy import deepcopy
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,7 +20,8 @@ from mlops_dagster.aml.read.inputs_outputs import read_input
 from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.pipeline import read_settings
 from mlops_dagster.aml.references import Registered, parse_reference, resolve_path
-from mlops_dagster.errors import suggest
+from mlops_dagster.aml.timing import moment, zone_of
+from mlops_dagster.errors import InvalidRequest, suggest
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -68,11 +70,7 @@ def _read_trigger(node: Node) -> Cron | Recurrence | None:
     kind = node.choice("type", ("cron", "recurrence"))
     if kind is None:
         return None
-    times: dict[str, Any] = {
-        "start_time": node.text("start_time"),
-        "end_time": node.text("end_time"),
-        "time_zone": node.text("time_zone") or "UTC",
-    }
+    times = _read_times(node)
     own = ("type", *times)
     if kind == "cron":
         node.check_fields((*own, "expression"))
@@ -86,6 +84,35 @@ def _read_trigger(node: Node) -> Cron | Recurrence | None:
         return Cron(expression=expression, **times)
     node.check_fields((*own, "frequency", "interval", "schedule"))
     return _read_recurrence(node, times)
+
+
+def _read_times(node: Node) -> dict[str, Any]:
+    """Start, end and time zone."""
+    times: dict[str, Any] = {
+        "start_time": node.text("start_time"),
+        "end_time": node.text("end_time"),
+        "time_zone": node.text("time_zone") or "UTC",
+    }
+    cron = Cron(expression="* * * * *", time_zone=times["time_zone"])
+    try:
+        zone = zone_of(cron)
+    except InvalidRequest as error:
+        node.at("time_zone").add_problem(error.message, error.remedy)
+        return times
+    moments = {}
+    for name in ("start_time", "end_time"):
+        text = node.at(name)
+        if isinstance(text.data, date):
+            text.add_mismatch("text", "Put the time in quotes, as Azure ML's own loader asks.")
+        elif times[name] is not None:
+            try:
+                moments[name] = moment(times[name], zone)
+            except InvalidRequest as error:
+                text.add_problem(error.message, error.remedy)
+    if len(moments) == 2 and moments["end_time"] < moments["start_time"]:
+        message = f"The end is before the start, {times['start_time']}."
+        node.at("end_time").add_problem(message, "Write a later end_time.")
+    return times
 
 
 def _read_recurrence(node: Node, times: dict[str, Any]) -> Recurrence | None:

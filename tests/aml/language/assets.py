@@ -143,7 +143,8 @@ SCHEDULES = (
             " time_zone: W. Europe Standard Time"
         ),
         "differs",
-        _TICK,
+        f"{_TICK} Days and months of the expression count; Azure ignores them. An expression"
+        " without any date is refused.",
         kind="schedule",
         test="tests/workspace/contract/test_schedules.py::test_the_job_of_one_moment_runs_once",
     ),
@@ -155,9 +156,33 @@ SCHEDULES = (
             " schedule: {hours: [4], minutes: [30], week_days: [monday]}"
         ),
         "differs",
-        f"{_TICK} Counted from `start_time`, or from when it was created.",
+        f"{_TICK} Minutes and hours are counted as they pass, days, weeks and months by the clock"
+        " and calendar of `time_zone`. What of `hours`, `minutes`, `week_days` and `month_days` adds"
+        " times to a frequency, and what restricts them, follows RFC 5545.",
         kind="schedule",
-        test="tests/defs/test_schedules.py::test_a_tick_runs_its_job_once_however_often_it_comes",
+        test="tests/aml/test_timing.py"
+        "::test_days_weeks_and_months_follow_the_calendar_and_clock_of_the_zone",
+    ),
+    Row(
+        "schedule-start",
+        "`trigger.start_time`, `end_time`",
+        _schedule(
+            "type: recurrence, frequency: hour, interval: 6, start_time: '2026-01-01T03:00:00',"
+            " end_time: '2027-01-01T00:00:00', time_zone: W. Europe Standard Time"
+        ),
+        "differs",
+        "A recurrence without a start counts from when it was created, one that the project declares"
+        " from 1 January 2024. Azure then runs the job once at the creation, too.",
+        kind="schedule",
+        test="tests/aml/test_timing.py::test_nothing_is_due_before_the_start_and_after_the_end",
+    ),
+    Row(
+        "schedule-disabled",
+        "`is_enabled: false`",
+        _schedule("type: cron, expression: '0 3 * * *'") + "is_enabled: false\n",
+        kind="schedule",
+        loads={"is_enabled": False},
+        official=False,
     ),
     Row(
         "schedule-job-changed",
