@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlops_dagster.defs.automation import automation_sensors
 from mlops_dagster.defs.jobs import project_jobs, project_schedules
 from mlops_dagster.defs.landing import landing_definitions
 from mlops_dagster.defs.models import model_assets
@@ -37,8 +38,10 @@ def load_project(file: str | Path) -> dg.Definitions:
     jobs = list(project_jobs(project))
     landing = landing_definitions(project)
     job_names = [job.name for job in (*(each for _, each in jobs), *(landing.jobs or ()))]
+    assets = [*product_assets(project), *step_assets(project), *model_assets(project)]
     own = dg.Definitions(
-        assets=[*product_assets(project), *step_assets(project), *model_assets(project)],
+        assets=assets,
+        sensors=list(automation_sensors(assets)),
         jobs=[definition for _, definition in jobs],
         schedules=[
             *project_schedules(project, jobs),

@@ -147,6 +147,7 @@ def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_two_projects_live_side_by_side(tmp_path: Path) -> None:
     keys: set[dg.AssetKey] = set()
+    groups: set[str | None] = set()
     for name in ("one", "two"):
         folder = tmp_path / name
         folder.mkdir()
@@ -155,11 +156,19 @@ def test_two_projects_live_side_by_side(tmp_path: Path) -> None:
         (folder / "project.yaml").write_text(
             f"name: {name}\ndata_products: {{rows: {{data: rows.yml}}}}\n"
         )
-        keys |= set(
-            load_project(folder / "definitions.py").resolve_asset_graph().get_all_asset_keys()
-        )
+        graph = load_project(folder / "definitions.py").resolve_asset_graph()
+        keys |= set(graph.get_all_asset_keys())
+        groups |= {graph.get(key).group_name for key in graph.get_all_asset_keys()}
 
     assert {key.to_user_string() for key in keys} == {"one/rows", "two/rows"}
+    assert groups == {"one/data_products", "two/data_products"}
+
+
+def test_every_job_has_a_description(tmp_path: Path) -> None:
+    repository = load_project(SAMPLE / "definitions.py").get_repository_def()
+    named = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assert {job.name for job in named} >= {"train", "score", "retrain", "landing_acknowledge"}
+    assert [job.name for job in named if not job.description] == []
 
 
 def test_a_schedule_asks_for_the_newest_window_that_has_ended(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@
     workspace_asset.py       an asset that asks the workspace
     workspace_resource.py    the workspace, as a Dagster resource
     running/                 a job of the workspace inside a run: submitted, followed, canceled
-    keys.py                  asset keys, and the names of ops
-    asset_specs.py           links, schema, partitions and automation of an asset
+    keys.py                  asset keys, groups, pools, and the names of ops
+    asset_specs.py           schema, partitions and version of an asset
+    automation.py            assets that follow what they are made from, and their sensor
+    code_links.py            links from an asset to the code that defines it
     materialized_outputs.py  the outputs of the newest materialization of an upstream asset
     job_metadata.py          what a materialization shows of its job
     tables.py                the rows of a product

@@ -1,10 +1,8 @@
-"""What Dagster's ``AssetSpec`` takes, made of what a project declares: links, schema, partitions."""
+"""What Dagster's ``AssetSpec`` takes, made of what a project declares: its schema, partitions, version."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterable
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -26,18 +24,6 @@ _WINDOWS = {
 _LEFT_OUT = {"__pycache__", "node_modules"}
 _MOST_FILES = 2000
 _LARGE_FILE = 1_000_000
-
-
-def code_references(places: Iterable[tuple[Path, int, str]]) -> dict[str, Any]:
-    """Links from an asset to what defines it: file or folder, line (0 for none), label."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # the only way to link YAML from an asset
-        references: list[Any] = [
-            dg.LocalFileCodeReference(file_path=str(path), line_number=line or None, label=label)
-            for path, line, label in places
-        ]
-        value = dg.CodeReferencesMetadataValue(code_references=references)
-    return {"dagster/code_references": value}
 
 
 def column_schema(schema: TableSchema) -> dict[str, Any]:
@@ -72,13 +58,6 @@ def partitions_definition(declared: Partitions | None) -> dg.TimeWindowPartition
         fmt=form,
         timezone=declared.timezone,
     )
-
-
-def automation_condition(declared: str | None) -> dg.AutomationCondition[Any] | None:
-    """The condition that ``automation:`` names."""
-    if declared == "eager":
-        return dg.AutomationCondition.eager()
-    return dg.AutomationCondition.on_missing() if declared == "on_missing" else None
 
 
 def code_version(step: Step) -> str:

@@ -42,29 +42,34 @@ def job_metadata(record: JobRecord) -> Metadata:
     return metadata
 
 
-def tracked_metadata(jobs: Jobs, job: str) -> Metadata:
-    """What a job logged to MLflow: each metric a float (plotted over time), parameters a table.
+def tracked_metadata(jobs: Jobs, job: str, *, before_metrics: Metadata | None = None) -> Metadata:
+    """What a job logged to MLflow, in the order of a page: pictures and links first, metrics last.
 
-    Where the tracking store does not answer, that is all it shows; the materialization is made.
+    Each metric is a float, so that Dagster plots it over time; parameters are a table. Where the
+    tracking store does not answer, that is all it shows; the materialization is made.
+
+    Args:
+        before_metrics: what is shown before the metrics.
     """
+    rest = before_metrics or {}
     try:
         tracked = jobs.tracked(job)
-        pictures = _pictures(jobs, job, tracked)
+        shown = _pictures(jobs, job, tracked)
     except MlopsError as error:
-        return {"tracking": dg.MetadataValue.text(f"It cannot be read for now: {error}")}
-    metadata: Metadata = metric_metadata(tracked.latest)
+        return {"tracking": dg.MetadataValue.text(f"It cannot be read for now: {error}"), **rest}
     if tracked.url:
-        metadata["MLflow run"] = dg.MetadataValue.url(tracked.url)
+        shown["MLflow run"] = dg.MetadataValue.url(tracked.url)
     if tracked.params:
-        metadata["parameters"] = _table(tracked.params)
+        shown["parameters"] = _table(tracked.params)
+    shown |= rest
     if tracked.runs:
-        metadata["other runs"] = _runs_table(tracked.runs)
-    return {**metadata, **pictures}
+        shown["other runs"] = _runs_table(tracked.runs)
+    return {**shown, **metric_metadata(tracked.latest)}
 
 
-def metric_metadata(metrics: Mapping[str, float]) -> Metadata:
-    """Each metric under its own name."""
-    names = sorted(metrics)[:_MOST_METRICS]
+def metric_metadata(metrics: Mapping[str, float], *, first: str = "") -> Metadata:
+    """Each metric under its own name, ``first`` before the others."""
+    names = sorted(metrics, key=lambda name: (name != first, name))[:_MOST_METRICS]
     return {name: dg.MetadataValue.float(float(metrics[name])) for name in names}
 
 

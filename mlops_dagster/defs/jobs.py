@@ -22,7 +22,7 @@ def project_jobs(project: Project) -> Iterator[tuple[RunnableJob, JobDefinition]
             dg.define_asset_job(
                 job.name,
                 selection=dg.AssetSelection.assets(*_asset_keys(project, job)),
-                description=job.description or None,
+                description=_description(project, job),
             ),
         )
 
@@ -34,6 +34,13 @@ def project_schedules(
     for job, definition in jobs:
         if job.cron is not None:
             yield _schedule(project, job, definition)
+
+
+def _description(project: Project, job: RunnableJob) -> str | None:
+    """What project.yaml says of the job, else what the pipeline's own file says."""
+    pipelines = [project.pipelines[name] for name in job.pipelines]
+    own = pipelines[0].description or pipelines[0].job.description if len(pipelines) == 1 else ""
+    return job.description or own or None
 
 
 def _asset_keys(project: Project, job: RunnableJob) -> Iterator[dg.AssetKey]:

@@ -1,4 +1,4 @@
-"""Asset keys, which start with the project's name, and the names of the ops that make them."""
+"""Asset keys, groups and pools, which start with the project's name, and names of ops."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ def step_key(project: str, pipeline: str, step: str) -> dg.AssetKey:
 def model_key(project: str, model: str) -> dg.AssetKey:
     """``project/models/model``."""
     return dg.AssetKey([project, "models", model])
+
+
+def group_name(project: str, group: str) -> str:
+    """``project/group``: groups of several projects stand apart in one graph."""
+    return f"{project}/{group}"
+
+
+def compute_pool(project: str, compute: str | None) -> str | None:
+    """``project/compute``; None where the target is known only when the step runs."""
+    return f"{project}/{compute}" if compute and not re.search(r"\s|\$", compute) else None
 
 
 def op_name(key: dg.AssetKey) -> str:

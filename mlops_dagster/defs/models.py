@@ -7,9 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_dagster.defs import asset_specs
+from mlops_dagster.defs.automation import automation_condition
+from mlops_dagster.defs.code_links import code_references
 from mlops_dagster.defs.job_metadata import metric_metadata
-from mlops_dagster.defs.keys import model_key, step_key
+from mlops_dagster.defs.keys import group_name, model_key, step_key
 from mlops_dagster.defs.materialized_outputs import MaterializedOutputs, latest_outputs
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.defs.workspace_asset import workspace_asset
@@ -19,6 +20,9 @@ from mlops_dagster.workspace import Workspace
 from mlops_dagster.workspace.ports import Jobs, ModelVersion
 
 GATE = "quality_gate"
+
+_MODEL_CARDS = ("model_card.md", "README.md")  # the latter is what MLflow's own models have
+_LARGEST_CARD = 50_000  # bytes; a materialization is one row of Dagster's database
 
 
 def model_assets(project: Project) -> Iterator[dg.AssetsDefinition]:
@@ -33,13 +37,13 @@ def _model_asset(project: Project, model: Model) -> dg.AssetsDefinition:
         key,
         deps=[step_key(project.name, model.origin.pipeline, model.origin.step)],
         description=model.description or None,
-        group_name="models",
+        group_name=group_name(project.name, "models"),
         kinds={"azureml", "mlflow"} if model.origin.type == "mlflow_model" else {"azureml"},
         owners=list(model.owners),
-        automation_condition=asset_specs.automation_condition(model.automation),
+        automation_condition=automation_condition(model.automation),
         metadata={
             "dagster/uri": f"azureml:{model.name}",
-            **asset_specs.code_references([(project.file, model.line, "model")]),
+            **code_references(project.folder, [(project.file, model.line, "model")]),
         },
     )
     description = f"{model.metric} against its bound, the baseline and the champion."
@@ -62,14 +66,18 @@ def _materialize(
     reference = {"type": version.type, "uri": version.uri, "asset": version.reference}
     return dg.MaterializeResult(
         metadata={
-            **metric_metadata(metrics),
+            "champion": dg.MetadataValue.text(_champion_reference(decision)),
             "version": dg.MetadataValue.text(version.reference),
-            "digest": dg.MetadataValue.text(version.digest),
-            "uri": dg.MetadataValue.text(version.uri),
+            "gate": dg.MetadataValue.text(decision.summary),
+            **_model_card(workspace, version),
+            **_mlflow_link(workspace.jobs, upstream.lineage),
             "made from": dg.MetadataValue.md(_provenance_table(version, upstream.lineage)),
+            "uri": dg.MetadataValue.text(version.uri),
+            "digest": dg.MetadataValue.text(version.digest),
+            **metric_metadata(metrics, first=model.metric),
             **MaterializedOutputs({model.name: reference}, upstream.lineage).as_metadata(),
         },
-        check_results=[_gate_result(decision)],
+        check_results=[_gate_result(decision, model.metric)],
         data_version=dg.DataVersion(version.digest),
     )
 
@@ -96,8 +104,15 @@ def _lineage_metrics(jobs: Jobs, lineage: Mapping[str, str]) -> dict[str, float]
     return metrics
 
 
-def _gate_result(decision: GateDecision) -> dg.AssetCheckResult:
-    champion = decision.champion.reference if decision.champion else "none yet"
+def _gate_result(decision: GateDecision, metric: str) -> dg.AssetCheckResult:
+    figures = {
+        result.compared_with: dg.MetadataValue.float(result.limit)
+        for result in decision.results
+        if result.compared_with and result.limit is not None
+    }
+    value = decision.results[0].value
+    if value is not None:
+        figures = {metric: dg.MetadataValue.float(value), **figures}
     return dg.AssetCheckResult(
         check_name=GATE,
         passed=decision.passed,
@@ -105,9 +120,34 @@ def _gate_result(decision: GateDecision) -> dg.AssetCheckResult:
         metadata={
             "rules": dg.MetadataValue.md(_rules_table(decision)),
             "version": dg.MetadataValue.text(decision.version.reference),
-            "champion": dg.MetadataValue.text(champion),
+            "champion": dg.MetadataValue.text(_champion_reference(decision)),
+            **figures,
         },
     )
+
+
+def _champion_reference(decision: GateDecision) -> str:
+    return decision.champion.reference if decision.champion else "none yet"
+
+
+def _model_card(workspace: Workspace, version: ModelVersion) -> dict[str, dg.MetadataValue]:
+    """The Markdown file that lies beside the model's own files, where its job wrote one."""
+    folder = workspace.data.local_path(version.uri)
+    for name in _MODEL_CARDS:
+        file = folder / name
+        if file.is_file() and file.stat().st_size <= _LARGEST_CARD:
+            text = file.read_text(encoding="utf-8", errors="replace")
+            return {"model card": dg.MetadataValue.md(text)}
+    return {}
+
+
+def _mlflow_link(jobs: Jobs, lineage: Mapping[str, str]) -> dict[str, dg.MetadataValue]:
+    """The page of the last job behind the version that logged anything to MLflow."""
+    for job in reversed(list(lineage.values())):
+        tracked = jobs.tracked(job)
+        if tracked.url and tracked.metrics:
+            return {"MLflow run": dg.MetadataValue.url(tracked.url)}
+    return {}
 
 
 def _rules_table(decision: GateDecision) -> str:

@@ -18,7 +18,9 @@ import dagster as dg
 
 from mlops_dagster.aml import load_data
 from mlops_dagster.defs import asset_specs
-from mlops_dagster.defs.keys import product_key, step_key
+from mlops_dagster.defs.automation import automation_condition
+from mlops_dagster.defs.code_links import code_references
+from mlops_dagster.defs.keys import group_name, product_key, step_key
 from mlops_dagster.defs.materialized_outputs import MaterializedOutputs, latest_outputs
 from mlops_dagster.defs.tables import (
     Violation,
@@ -58,15 +60,15 @@ def _product_asset(project: Project, product: DataProduct) -> dg.AssetsDefinitio
         key,
         deps=deps,
         description=product.description or None,
-        group_name=_group(project, product),
+        group_name=group_name(project.name, _group(project, product)),
         kinds={"azureml", *(product.kinds or ("table",))},
         owners=list(product.owners),
         partitions_def=asset_specs.partitions_definition(product.partitions),
-        automation_condition=asset_specs.automation_condition(product.automation),
+        automation_condition=automation_condition(product.automation),
         freshness_policy=_freshness(product),
         metadata={
             "dagster/uri": f"azureml:{product.asset}",
-            **asset_specs.code_references(_code_locations(project, product)),
+            **code_references(project.folder, _code_locations(project, product)),
             **(asset_specs.column_schema(product.schema) if product.schema else {}),
         },
     )

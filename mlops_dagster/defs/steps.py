@@ -14,8 +14,10 @@ from mlops_dagster.aml.graph import PipelineInput, StepOutput, step_job
 from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import Step
 from mlops_dagster.defs import asset_specs
+from mlops_dagster.defs.automation import automation_condition
+from mlops_dagster.defs.code_links import code_references
 from mlops_dagster.defs.job_metadata import job_metadata, producing_job, tracked_metadata
-from mlops_dagster.defs.keys import model_key, product_key, step_key
+from mlops_dagster.defs.keys import compute_pool, group_name, model_key, product_key, step_key
 from mlops_dagster.defs.materialized_outputs import MaterializedOutputs, latest_outputs
 from mlops_dagster.defs.running import run_job
 from mlops_dagster.defs.workspace_asset import workspace_asset
@@ -46,19 +48,19 @@ def _step_asset(project: Project, pipeline: Pipeline, step: Step) -> dg.AssetsDe
         key,
         deps=sorted(_upstream_keys(project, pipeline, step.name)),
         description=step.description or step.component.description or None,
-        group_name=pipeline.name,
+        group_name=group_name(project.name, pipeline.name),
         kinds={"azureml", _kind(step)},
         owners=list(pipeline.owners),
         code_version=asset_specs.code_version(step),
         partitions_def=asset_specs.partitions_definition(pipeline.partitions),
-        automation_condition=asset_specs.automation_condition(pipeline.automation),
-        metadata=asset_specs.code_references(_code_locations(pipeline, step)),
+        automation_condition=automation_condition(pipeline.automation),
+        metadata=code_references(project.folder, _code_locations(pipeline, step)),
     )
 
     def make(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
         return _Materialization(context, workspace, project, pipeline, step).result()
 
-    return workspace_asset(spec, make)
+    return workspace_asset(spec, make, pool=_compute_pool(project, pipeline, step))
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ class _Materialization:
         outputs = MaterializedOutputs(_outputs(record), lineage)
         return dg.MaterializeResult(
             metadata={
-                **tracked_metadata(self.workspace.jobs, producer),
-                **job_metadata(record),
+                **tracked_metadata(
+                    self.workspace.jobs, producer, before_metrics=job_metadata(record)
+                ),
                 **outputs.as_metadata(),
             },
             data_version=_data_version(record),
@@ -177,6 +180,13 @@ def _code_locations(pipeline: Pipeline, step: Step) -> Iterator[tuple[Path, int,
         yield component.source, 0, "component"
     for folder in asset_specs.code_folders(component):
         yield folder, 0, "code"
+
+
+def _compute_pool(project: Project, pipeline: Pipeline, step: Step) -> str | None:
+    """Dagster's pool of a step's compute target: steps that wait for one another share it."""
+    settings = pipeline.component.settings
+    compute = step.compute or settings.default_compute or pipeline.job.step.compute
+    return compute_pool(project.name, compute)
 
 
 def _kind(step: Step) -> str:

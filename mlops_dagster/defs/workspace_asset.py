@@ -16,11 +16,19 @@ Make = Callable[[dg.AssetExecutionContext, Workspace], dg.MaterializeResult[Any]
 
 
 def workspace_asset(
-    spec: dg.AssetSpec, make: Make, *, checks: Iterable[dg.AssetCheckSpec] = ()
+    spec: dg.AssetSpec,
+    make: Make,
+    *,
+    checks: Iterable[dg.AssetCheckSpec] = (),
+    pool: str | None = None,
 ) -> dg.AssetsDefinition:
-    """An asset that ``make`` materializes; a mistake of the user's ends it without a traceback."""
+    """An asset that ``make`` materializes; a mistake of the user's ends it without a traceback.
 
-    @dg.multi_asset(name=op_name(spec.key), specs=[spec], check_specs=list(checks))
+    Args:
+        pool: limits how many materializations of such assets go on at once, where a limit is set.
+    """
+
+    @dg.multi_asset(name=op_name(spec.key), specs=[spec], check_specs=list(checks), pool=pool)
     def materialize(
         context: dg.AssetExecutionContext, workspace: WorkspaceResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows the bare class alone

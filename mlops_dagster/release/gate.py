@@ -15,6 +15,7 @@ class RuleResult:
 
     Attributes:
         rule: the rule as a sentence, such as ``auc reaches the bound``.
+        compared_with: ``bound``, the baseline's metric, ``champion's auc``; empty for no comparison.
         value: the version's metric; None where it was not logged.
         limit: the figure that the metric is compared with; None where there is none.
         required: what the rule asks for, such as ``≥ 0.65``.
@@ -25,6 +26,7 @@ class RuleResult:
     limit: float | None
     required: str
     passed: bool
+    compared_with: str = ""
 
 
 def gate_results(
@@ -43,15 +45,17 @@ def gate_results(
         return [RuleResult(f"{model.metric} was logged", None, None, "a value", passed=False)]
     results = []
     if model.bound is not None:
-        results.append(_comparison(model, f"{model.metric} reaches the bound", value, model.bound))
+        rule = f"{model.metric} reaches the bound"
+        results.append(_comparison(model, rule, value, model.bound, "bound"))
     if model.baseline is not None and model.baseline in metrics:
         rule = f"{model.metric} is not worse than {model.baseline}"
-        results.append(_comparison(model, rule, value, metrics[model.baseline]))
+        results.append(_comparison(model, rule, value, metrics[model.baseline], model.baseline))
     if champion is not None:
         rule = f"{model.metric} is not worse than the champion's"
         if model.metric in champion:
             slack = -model.tolerance if model.maximize else model.tolerance
-            results.append(_comparison(model, rule, value, champion[model.metric] + slack))
+            limit = champion[model.metric] + slack
+            results.append(_comparison(model, rule, value, limit, f"champion's {model.metric}"))
         else:
             required = "the champion's, which was not recorded"
             results.append(RuleResult(rule, value, None, required, passed=False))
@@ -61,7 +65,9 @@ def gate_results(
     return [RuleResult(rule, value, None, "a number", passed=not isnan(value))]
 
 
-def _comparison(model: Model, rule: str, value: float, limit: float) -> RuleResult:
+def _comparison(
+    model: Model, rule: str, value: float, limit: float, compared_with: str
+) -> RuleResult:
     passed = value >= limit if model.maximize else value <= limit
     sign = "≥" if model.maximize else "≤"
-    return RuleResult(rule, value, limit, f"{sign} {limit:.6g}", passed)
+    return RuleResult(rule, value, limit, f"{sign} {limit:.6g}", passed, compared_with)

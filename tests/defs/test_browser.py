@@ -69,7 +69,9 @@ def ui(tiny: Tiny) -> Iterator[str]:
 
 
 def test_the_graph_reads_from_raw_data_to_the_last_step(ui: str, page: Page) -> None:
-    groups = ",".join(f"global@global:{group}" for group in ("data_products", "ingest", "train"))
+    groups = ",".join(
+        f"global@global:tiny/{group}" for group in ("data_products", "ingest", "train")
+    )
     page.goto(f"{ui}/asset-groups/?expanded={quote(groups)}")
     places = []
     for name in ("write", "numbers", "fit", "report"):

@@ -25,7 +25,9 @@ jobs:
   register:
     type: command
     environment: azureml:any@latest
-    command: cp ${{inputs.weights}}/weights.txt ${{outputs.model}}/
+    command: |
+      cp ${{inputs.weights}}/weights.txt ${{outputs.model}}/
+      echo "# Half" > ${{outputs.model}}/model_card.md
     inputs:
       weights: ${{parent.jobs.fit.outputs.weights}}
     outputs:
@@ -116,7 +118,12 @@ def test_the_gate_keeps_the_champion_and_scoring_takes_it(scoring: Tiny) -> None
     assert first.success
     gate = evaluations(first)["quality_gate"]
     assert shown(gate, "champion") == "azureml:half:1"
+    assert shown(gate, "auc") == 0.7
+    assert shown(gate, "bound") == 0.6
     model = scoring.newest("models/half")
+    assert list(model)[:4] == ["champion", "version", "gate", "model card"]
+    assert (model["champion"], model["model card"]) == ("azureml:half:1", "# Half\n")
+    assert list(model)[-3:] == ["auc", "outputs", "lineage"]
     assert (model["auc"], model["version"]) == (0.7, "azureml:half:1")
     assert scoring.newest("train/fit")["auc"] == 0.7
     assert scoring.workspace.models.get("half", "1").job == model["lineage"][-1]["job"]

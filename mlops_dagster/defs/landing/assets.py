@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from mlops_dagster.defs import asset_specs
-from mlops_dagster.defs.keys import op_name
+from mlops_dagster.defs.code_links import code_references
+from mlops_dagster.defs.keys import compute_pool, group_name, op_name
 from mlops_dagster.defs.landing.checks import reconciliation
 from mlops_dagster.defs.landing.drift import drift
 from mlops_dagster.defs.landing.keys import (
@@ -43,6 +43,7 @@ def landing_assets(project: Project) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=op_name(dg.AssetKey([project.name, GROUP])),
+        pool=_compute_pool(project),
         specs=list(_specs(project)),
         check_specs=list(_check_specs(project)),
     )
@@ -73,16 +74,24 @@ def landing_assets(project: Project) -> dg.AssetsDefinition:
     return score
 
 
+def _compute_pool(project: Project) -> str | None:
+    assert project.landing is not None  # noqa: S101 - called where there is one
+    pipeline = project.landing.pipeline
+    compute = pipeline.component.settings.default_compute or pipeline.job.step.compute
+    return compute_pool(project.name, compute)
+
+
 def _specs(project: Project) -> Iterator[dg.AssetSpec]:
     landing = project.landing
     assert landing is not None  # noqa: S101 - called where there is one
     common: dict[str, Any] = {
         "deps": sorted(upstream_keys(project, landing)),
-        "group_name": GROUP,
+        "group_name": group_name(project.name, GROUP),
         "owners": list(landing.owners),
     }
-    place = asset_specs.code_references(
-        [(project.file, landing.line, "landing"), (landing.pipeline.file, 0, "pipeline")]
+    place = code_references(
+        project.folder,
+        [(project.file, landing.line, "landing"), (landing.pipeline.file, 0, "pipeline")],
     )
     description = landing.declared.description
     yield dg.AssetSpec(

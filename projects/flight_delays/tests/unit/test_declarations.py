@@ -47,6 +47,13 @@ def test_the_three_environments_offer_the_same_compute_targets(project: Path) ->
     assert set(map(tuple, targets.values())) == {("cpu-cluster",)}
 
 
+def test_every_month_that_can_be_scored_is_among_the_flights(project: Path) -> None:
+    declared = yaml.safe_load((project / "project.yaml").read_text())
+    ingested = yaml.safe_load((project / "pipelines" / "ingest.yml").read_text())
+    last = declared["pipelines"]["score"]["partitions"]["last"]
+    assert str(last) <= ingested["inputs"]["through"]
+
+
 @pytest.mark.slow
 def test_the_official_loader_takes_every_file_as_it_is(project: Path) -> None:
     ml = pytest.importorskip("azure.ai.ml")
