@@ -1,10 +1,15 @@
-"""A thousand files land while everything that works on them is killed at random.
+"""A thousand files land while everything that works on them is killed, and the files storm too.
+
+Some cannot be read, crash or hang the script that scores them, lose or double a row, or have a type
+that a table cannot hold; in a folder, some grow, vanish for a while, or are restored by a backup.
+From time to time the place where they land is away, for ten seconds to two minutes.
 
 They land in a folder, or in a storage account that Azurite emulates, behind a network that fails:
 found by listing its container or by the events on a queue, and scored into tables that lie in it.
 
-Prints how many rows are in the table of scores exactly once, and what is in quarantine. Fails where
-a row is missing or there twice, a bad file is not in quarantine, or a batch is left open.
+Prints how many rows are in the table of scores exactly once with the value that the script gave, and
+how every bad file ended. Fails where a row is missing, altered or there twice, a good file was given
+up, a bad one is not named with its own reason, or anything still waits.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from mlops_dagster.cli.azurite import running_azurite
 from tests.chaos.account import Account, unreliable_account
-from tests.chaos.storm import storm
+from tests.chaos.storm import storm, weather
 
 
 def main() -> int:
@@ -29,7 +34,11 @@ def main() -> int:
     parser.add_argument("--drops", type=int, default=1_000)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=30, help="at most")
+    parser.add_argument("--poison", type=int, default=2, help="files of each kind that does harm")
+    parser.add_argument("--outages", type=int, default=4)
+    parser.add_argument("--shortest", type=float, default=10, help="seconds of an outage")
+    parser.add_argument("--longest", type=float, default=120, help="seconds of an outage")
+    parser.add_argument("--minutes", type=float, default=60, help="at most")
     parser.add_argument("--runs", type=int, default=1, help="storms, each with the next seed")
     parser.add_argument("--source", choices=["folder", "listing", "queue"], default="folder")
     arguments = parser.parse_args()
@@ -39,14 +48,16 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="storm-") as folder,
             account_for(arguments.source) as account,
         ):
-            report = storm(
-                Path(folder),
-                drops_=arguments.drops,
+            violent = weather(
+                arguments.drops,
                 kills=arguments.kills,
                 seed=seed,
-                seconds=60 * arguments.minutes,
-                account=account,
+                poison=arguments.poison,
+                outages=(arguments.outages, arguments.shortest, arguments.longest),
+                restless=account is None,
             )
+            seconds = 60 * arguments.minutes
+            report = storm(Path(folder), violent, seconds=seconds, account=account)
         print(report)
         held = held and report.holds
     return 0 if held else 1

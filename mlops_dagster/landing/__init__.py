@@ -35,6 +35,7 @@ from mlops_dagster.landing.maintenance import compact, expire
 from mlops_dagster.landing.overview import drops, replay, replay_failed, status
 from mlops_dagster.landing.place import Landing, open_landing
 from mlops_dagster.landing.reconcile import differences
+from mlops_dagster.landing.retention import Cleared, clear_jobs
 from mlops_dagster.landing.rules import Acceptance, Limits, Rules
 from mlops_dagster.landing.scoring import ScoringJob, give_up, score_batch
 from mlops_dagster.landing.selection import Selection
@@ -66,6 +67,8 @@ __all__ = [
     "replay",
     "replay_failed",
     "differences",
+    "clear_jobs",
+    "Cleared",
     "compact",
     "expire",
     "Tables",

@@ -26,6 +26,8 @@ from mlops_dagster.landing.staging import Facts, Staged, stage, unstage
 from mlops_dagster.landing.values import Batch, BatchOutcome, BatchRecord, BatchState, now
 from mlops_dagster.workspace.ports import JobRecord, JobStatus, Workspace
 
+# Tags of a job: the landing and the batch that it belongs to, and its input that takes the drops.
+PROJECT_TAG, BATCH_TAG, INPUT_TAG = "landing.project", "landing.batch", "landing.input"
 _MODEL = "landing.model"  # the tag of a job that says which model it scores with
 
 
@@ -124,7 +126,12 @@ def _submit(
     step = _limited(scoring.job.step, landing.rules.timeout)
     given = InputValue(type="uri_folder", path=str(staged.folder))
     step = step.model_copy(update={"inputs": {**step.inputs, scoring.drops: given}})
-    ours = {"landing.batch": record.batch.id, _MODEL: scoring.model}
+    ours = {
+        PROJECT_TAG: landing.project,
+        BATCH_TAG: record.batch.id,
+        INPUT_TAG: scoring.drops,
+        _MODEL: scoring.model,
+    }
     try:
         return workspace.jobs.submit(
             scoring.job.model_copy(update={"step": step}),

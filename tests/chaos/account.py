@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +31,7 @@ class Account:
     Attributes:
         behind: the connection string of the network that fails, for all that works on the drops;
             this process itself has the other.
+        down: while this file is there, the network carries nothing.
         told: the faults that the network made so far, of blobs and of queues.
     """
 
@@ -38,7 +41,14 @@ class Account:
     queue: QueueClient
     listing: bool
     behind: str = field(repr=False)
+    down: Path
     told: tuple[list[str], list[str]]
+
+    def be_away(self, seconds: float) -> None:
+        """Have nothing reach the account for so long."""
+        self.down.touch()
+        time.sleep(seconds)
+        self.down.unlink()
 
     @property
     def faults(self) -> Counter[str]:
@@ -60,9 +70,10 @@ class Account:
 def unreliable_account(azurite: Azurite, *, listing: bool) -> Iterator[Account]:
     """An account behind a network that fails, for the time of the context."""
     with (
+        tempfile.TemporaryDirectory(prefix="network-") as folder,
         pytest.MonkeyPatch.context() as patched,
-        unreliable(azurite.blob, one_in=ONE_IN) as (blob, faults),
-        unreliable(azurite.queue, one_in=ONE_IN) as (queue, more),
+        unreliable(azurite.blob, one_in=ONE_IN, down=Path(folder, "down")) as (blob, faults),
+        unreliable(azurite.queue, one_in=ONE_IN, down=Path(folder, "down")) as (queue, more),
         new_container(azurite) as container,
         new_container(azurite) as tables,
         new_queue(azurite) as events,
@@ -70,7 +81,8 @@ def unreliable_account(azurite: Azurite, *, listing: bool) -> Iterator[Account]:
         patched.setenv(CONNECTION, azurite.connection)
         behind = azurite.through(blob=blob, queue=queue).connection
         name = azurite.account
-        yield Account(name, container, tables, events, listing, behind, (faults, more))
+        down = Path(folder, "down")
+        yield Account(name, container, tables, events, listing, behind, down, (faults, more))
 
 
 @dataclass(frozen=True, kw_only=True)

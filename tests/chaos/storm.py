@@ -1,19 +1,26 @@
-"""Files keep landing while whatever works on them is killed at random; then everything is counted."""
+"""Files keep landing while whatever works on them is killed; then every row is counted.
+
+The files storm as well: some cannot be read, some break the script that scores them, some change
+while they are looked at; and from time to time the place where they land is away.
+"""
 
 from __future__ import annotations
 
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from mlops_dagster.landing import BatchState, DropState, differences, drops
+from mlops_dagster.landing import BatchState, DropRecord, DropState, differences, drops
 from tests.chaos.account import Account, AccountDropping
+from tests.chaos.files import SCORE as DOUBLE
+from tests.chaos.files import Kind, StormFile, storm_files
+from tests.chaos.outages import DropFolder, outage_lengths
 from tests.defs.dropping import Dropping, daemon
 
 PROJECT = """\
@@ -23,11 +30,10 @@ pipelines:
 landing:
   pipeline: score
   source: SOURCE
-  settle: 0 seconds
+  settle: 5 seconds
   batch: {files: 25, age: 1 second}
+  retry_delay: 1 second
   interval: 1 second
-  # Killed jobs count as failed attempts, and here they are killed all the time.
-  attempts: 50
 """
 
 SCORE = """\
@@ -44,7 +50,7 @@ jobs:
     max_concurrency_per_instance: 2
     mini_batch_error_threshold: 0
     input_data: ${{inputs.drops}}
-    retry_settings: {max_retries: 5, timeout: 60}
+    retry_settings: {max_retries: 1, timeout: 15}
     task:
       type: run_function
       code: ../code
@@ -57,30 +63,6 @@ jobs:
       scores: ${{parent.outputs.scores}}
 """
 
-DOUBLE = '''\
-"""Double the value of every row, a file of scores for each file."""
-import csv, os, pathlib, sys
-import pyarrow as pa
-from pyarrow import parquet
-
-scores = None
-
-def init():
-    global scores
-    scores = pathlib.Path(sys.argv[sys.argv.index("--scores") + 1])
-
-def run(mini_batch):
-    for name in mini_batch:
-        file = pathlib.Path(name)
-        with file.open(newline="") as lines:
-            rows = [{"key": r["key"], "score": 2 * float(r["value"])} for r in csv.DictReader(lines)]
-        unfinished = scores / f".{file.name}.{os.getpid()}"
-        parquet.write_table(pa.Table.from_pylist(rows), unfinished)
-        unfinished.replace(scores / f"{file.name}.parquet")
-    return list(mini_batch)
-'''
-
-ROWS = 7
 # How a process of each kind is recognized among those of this storm.
 KINDS = {
     "daemon": "dagster._daemon",
@@ -98,67 +80,106 @@ _LONGEST_LIFE = {"daemon": 12.0, "code server": 12.0, "run worker": 4.0}
 
 
 @dataclass(frozen=True)
+class Weather:
+    """What a storm does.
+
+    Attributes:
+        files: that are dropped; see ``storm_files``.
+        kills: at least so many.
+        outages: seconds of each, spread over the time in which files are dropped.
+    """
+
+    files: Sequence[StormFile]
+    kills: int
+    seed: int
+    outages: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """What was counted when the storm was over.
 
     Attributes:
         kills: by the kind of process.
-        missing, twice: rows of good drops that are in the table never, or more than once.
-        quarantined: bad drops in quarantine; ``unquarantined`` those that are not.
-        open_manifests: batches that have not ended.
+        rows: of good files.
+        missing, twice, altered: rows of good files that are in the table never, more than once, or
+            with another value than the script gave; ``foreign`` rows belong to no good file.
+        given_up: good files that were not scored.
+        misnamed: bad files that did not end as they should, each with how it ended.
+        waiting: files and batches that have not ended.
         differences: drops that do not add up, by the landing's own check.
+        superseded: versions of files that newer ones replaced before they were read.
     """
 
-    drops: int
-    bad: int
-    rows: int
+    kinds: dict[Kind, int]
     kills: dict[str, int]
+    outages: list[float]
+    rows: int
     missing: int
     twice: int
-    quarantined: int
-    unquarantined: int
-    open_manifests: int
+    altered: int
+    foreign: int
+    given_up: list[str]
+    misnamed: list[str]
+    waiting: int
     differences: int
-    batches: int
+    superseded: int
+    batches: dict[BatchState, int]
     seconds: float
-    faults: dict[str, int]
+    faults: dict[str, int] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
-        """Whether every row of every good drop is there once, and all that is bad in quarantine."""
-        wrong = (self.missing, self.twice, self.unquarantined, self.open_manifests)
-        return not any(wrong) and not self.differences
+        """Whether every good row is there once, as it was given, and every bad file is named."""
+        wrong = (self.missing, self.twice, self.altered, self.foreign, self.waiting)
+        return not any(wrong) and not (self.given_up or self.misnamed or self.differences)
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.kills.items()))
-        return (
-            f"{self.drops:,} drops ({self.bad:,} of them bad) in {self.batches:,} batches, "
-            f"{self.seconds:,.0f} s, {sum(self.kills.values())} kills: {kinds}\n"
-            f"rows of good drops {self.rows:,}; missing {self.missing}; twice {self.twice}\n"
-            f"bad drops in quarantine {self.quarantined} of {self.bad}; "
-            f"open manifests {self.open_manifests}; differences {self.differences}{self._network}"
-        )
+        kills = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.kills.items()))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.kinds.items())
+        batches = ", ".join(f"{count} {state}" for state, count in self.batches.items())
+        outages = ", ".join(f"{seconds:.0f} s" for seconds in self.outages)
+        bad = sum(count for kind, count in self.kinds.items() if not kind.is_good)
+        lines = [
+            f"{sum(self.kinds.values()):,} files: {kinds}",
+            f"{self.seconds:,.0f} s, {sum(self.kills.values())} kills: {kills or 'none'}",
+            f"{len(self.outages)} outages: {outages or 'none'}",
+            f"batches: {batches}; superseded versions {self.superseded}",
+            (
+                f"rows of good files {self.rows:,}; missing {self.missing}; twice {self.twice}; "
+                f"altered {self.altered}; foreign {self.foreign}"
+            ),
+            (
+                f"good files given up {len(self.given_up)}; bad files named with their own reason "
+                f"{bad - len(self.misnamed)} of {bad}; still waiting {self.waiting}; "
+                f"differences {self.differences}"
+            ),
+        ]
+        if self.faults:
+            faults = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
+            lines.append(f"the network failed {sum(self.faults.values()):,} times: {faults}")
+        lines += [f"  {each}" for each in (*self.given_up, *self.misnamed)]
+        return "\n".join(lines)
 
-    @property
-    def _network(self) -> str:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
-        return f"\nthe network failed {sum(self.faults.values()):,} times: {kinds}" if kinds else ""
+
+def weather(
+    count: int, *, kills: int, seed: int, poison: int, outages: Sequence[float], restless: bool
+) -> Weather:
+    """A storm of ``count`` files with ``outages``: how many, the shortest and longest seconds."""
+    number, shortest, longest = outages
+    lengths = outage_lengths(random.Random(seed), int(number), shortest, longest)
+    files = storm_files(count, poison=poison, restless=restless)
+    return Weather(files, kills, seed, tuple(lengths))
 
 
 def storm(
-    root: Path,
-    *,
-    drops_: int,
-    kills: int,
-    seed: int,
-    seconds: float,
-    account: Account | None = None,
+    root: Path, weather_: Weather, *, seconds: float, account: Account | None = None
 ) -> Report:
-    """Drop so many files and kill so many processes, at least; then wait for the end and count.
+    """Drop the files, kill processes, have outages; then wait for the end and count.
 
     Args:
         account: where drops and tables lie; None for folders.
-        seconds: at most; what is still open then is reported as open.
+        seconds: at most; what is still open then is reported as waiting.
     """
     source = account.source if account is not None else "{folder: drops}"
     place = Dropping.make(
@@ -169,47 +190,77 @@ def storm(
     )
     if account is not None:
         place = AccountDropping(**vars(place), account=account)
-    chance = random.Random(seed)
-    files = _files(place, drops_)
-    killed: Counter[str] = Counter()
     started = time.monotonic()
-    a_kill = max(1, drops_ // kills)
-    wanted = _kinds(chance)
     with ExitStack() as stack:
-        running = stack.enter_context(daemon(place))
-        dropped = 0
-        while time.monotonic() - started < seconds:
-            if running.poll() is not None:
-                running = stack.enter_context(daemon(place))
-            if sum(killed.values()) < kills:
-                for _ in range(a_kill):
-                    dropped += next(files, 0)
-                _kill_one(place, next(wanted), chance, killed)
-            elif dropped == drops_ and place.is_done(drops_):
-                break
-            else:
-                dropped += next(files, 0)
-                time.sleep(0.1)
+        storming = _Storm(place, weather_, account, stack)
+        while time.monotonic() - started < seconds and not storming.is_over():
+            storming.go_on()
     _end_all(place)
-    faults = dict(account.faults) if account is not None else {}
-    return _counted(place, drops_, dict(killed), faults, time.monotonic() - started)
+    return _counted(place, weather_, storming, time.monotonic() - started)
 
 
-def is_bad(number: int) -> bool:
-    """Every 20th drop cannot be read."""
-    return number % 20 == 7
+class _Storm:
+    """A storm that is on: a daemon, files that come, kills and outages in between."""
 
+    def __init__(
+        self, place: Dropping, weather_: Weather, account: Account | None, stack: ExitStack
+    ) -> None:
+        self.killed: Counter[str] = Counter()
+        self.outages: list[float] = []
+        self.account = account
+        self._place = place
+        self._weather = weather_
+        self._chance = random.Random(weather_.seed)
+        self._kinds = _kinds(self._chance)
+        self._files = iter(weather_.files)
+        self._dropped = 0
+        self._stack = stack
+        self._folder = DropFolder(place.home / "drops")
+        stack.enter_context(self._folder.changing())
+        self._daemon = stack.enter_context(daemon(place))
 
-def _files(place: Dropping, count: int) -> Iterator[int]:
-    """Drops one file after the other; says 1 for each."""
-    for number in range(count):
-        if not is_bad(number):
-            place.drop(f"{number:05}.csv", list(range(ROWS)))
-        elif number % 40 == 7:
-            place.drop_text(f"{number:05}.csv", "")
+    def is_over(self) -> bool:
+        """Whether all has been done, and every file has come to its end."""
+        return (
+            self._dropped == len(self._weather.files)
+            and sum(self.killed.values()) >= self._weather.kills
+            and len(self.outages) == len(self._weather.outages)
+            and self._folder.is_quiet
+            and _waiting(self._place, self._weather) == 0
+        )
+
+    def go_on(self) -> None:
+        """Drop some files, and kill a process or take the place away where it is time."""
+        if self._daemon.poll() is not None:
+            self._daemon = self._stack.enter_context(daemon(self._place))
+        files, weather_ = len(self._weather.files), self._weather
+        a_deed = max(1, files // (weather_.kills + len(weather_.outages) + 1))
+        for _ in range(a_deed):
+            self._drop_next()
+        share = self._dropped / files
+        if len(self.outages) < share * len(weather_.outages):
+            self._have_outage(weather_.outages[len(self.outages)])
+        elif sum(self.killed.values()) < weather_.kills:
+            _kill_one(self._place, next(self._kinds), self._chance, self.killed)
         else:
-            place.drop_text(f"{number:05}.parquet", "PAR1 torn")
-        yield 1
+            time.sleep(0.5)
+
+    def _drop_next(self) -> None:
+        file = next(self._files, None)
+        if file is None:
+            return
+        self._dropped += 1
+        if self.account is None:
+            self._folder.drop(file)
+        else:
+            self._place.drop_text(file.name, file.text)
+
+    def _have_outage(self, seconds: float) -> None:
+        if self.account is not None:
+            self.account.be_away(seconds)
+        else:
+            self._folder.take_away(seconds, mount_point=len(self.outages) % 2 == 1)
+        self.outages.append(seconds)
 
 
 def _kinds(chance: random.Random) -> Iterator[str]:
@@ -264,36 +315,69 @@ def _end_all(place: Dropping) -> None:
     psutil.wait_procs(left, timeout=10)
 
 
-def _counted(
-    place: Dropping, count: int, killed: dict[str, int], faults: dict[str, int], seconds: float
-) -> Report:
-    landing = place.landing
-    found = place.keys()
-    good = [f"{number:05}.csv:{row}" for number in _good(count) for row in range(ROWS)]
-    states = {record.drop.path: record.state for record in drops(landing, limit=None)}
-    bad = [number for number in range(count) if is_bad(number)]
-    quarantined = sum(
-        states.get(f"{number:05}.{'csv' if number % 40 == 7 else 'parquet'}")
-        is DropState.QUARANTINED
-        for number in bad
+def _waiting(place: Dropping, weather_: Weather) -> int:
+    """How many files have not been seen or have not ended, and how many batches are open."""
+    latest = _latest(place)
+    ended = sum(
+        (record := latest.get(file.name)) is not None and record.outcome is not None
+        for file in weather_.files
     )
-    batches = place.status().batches
+    found = place.status()
+    opened = sum(found.batches.get(state, 0) for state in BatchState if state.is_open)
+    return len(weather_.files) - ended + opened + (found.oldest is not None)
+
+
+def _latest(place: Dropping) -> dict[str, DropRecord]:
+    """The record of each path that says how it stands: the scored one, else the newest."""
+    latest: dict[str, DropRecord] = {}
+    for record in drops(place.landing, limit=None):
+        before = latest.get(record.drop.path)
+        if before is None or before.state is not DropState.SCORED:
+            latest[record.drop.path] = record
+    return latest
+
+
+def _counted(place: Dropping, weather_: Weather, storming: _Storm, seconds: float) -> Report:
+    expected = {key: score for file in weather_.files for key, score in file.scores.items()}
+    rows = place.rows("scores")
+    times = Counter(row["key"] for row in rows)
+    latest = _latest(place)
+    good = [file for file in weather_.files if file.kind.is_good]
+    bad = [file for file in weather_.files if not file.kind.is_good]
+    found = place.status()
     return Report(
-        drops=count,
-        bad=len(bad),
-        rows=len(good),
-        kills=killed,
-        missing=sum(key not in found for key in good),
-        twice=sum(times > 1 for times in found.values()),
-        quarantined=quarantined,
-        unquarantined=len(bad) - quarantined,
-        open_manifests=sum(batches.get(state, 0) for state in BatchState if state.is_open),
-        differences=len(differences(landing)),
-        batches=sum(batches.values()),
+        kinds=dict(Counter(file.kind for file in weather_.files)),
+        kills=dict(storming.killed),
+        outages=storming.outages,
+        rows=len(expected),
+        missing=sum(key not in times for key in expected),
+        twice=sum(count > 1 for count in times.values()),
+        altered=sum(row["score"] != expected.get(row["key"], row["score"]) for row in rows),
+        foreign=sum(key not in expected for key in times),
+        given_up=[
+            _ending(file, latest)
+            for file in good
+            if file.name not in latest or latest[file.name].state is not DropState.SCORED
+        ],
+        misnamed=[
+            _ending(file, latest) for file in bad if not file.ended_well(*_end(file, latest))
+        ],
+        waiting=_waiting(place, weather_),
+        differences=len(differences(place.landing)),
+        superseded=found.drops.get(DropState.SUPERSEDED, 0),
+        batches=dict(found.batches),
         seconds=seconds,
-        faults=faults,
+        faults=dict(storming.account.faults) if storming.account is not None else {},
     )
 
 
-def _good(count: int) -> list[int]:
-    return [number for number in range(count) if not is_bad(number)]
+def _end(file: StormFile, latest: dict[str, DropRecord]) -> tuple[DropState | None, str]:
+    record = latest.get(file.name)
+    if record is None:
+        return None, "it was not seen"
+    return record.state, (record.outcome.reason or "") if record.outcome is not None else ""
+
+
+def _ending(file: StormFile, latest: dict[str, DropRecord]) -> str:
+    state, reason = _end(file, latest)
+    return f"{file.name} ({file.kind}): {state}: {reason[:300]}"

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from dagster._core.execution.api import execute_run
 from dagster._core.scheduler.instigation import TickStatus
 
 from mlops_dagster import load_project
-from mlops_dagster.landing import DropState, drops
+from mlops_dagster.landing import DropState, clear_jobs, drops
+from mlops_dagster.workspace import connect
 from tests.defs.deployment import deployed, wait_until
 from tests.defs.dropping import PROJECT, Dropping, daemon
 
@@ -379,6 +382,45 @@ def newest(instance: dg.DagsterInstance, table: str) -> Mapping[str, dg.Metadata
     (record,) = instance.fetch_materializations(key, limit=1).records
     assert record.asset_materialization is not None
     return record.asset_materialization.metadata
+
+
+def test_upkeep_is_on_from_the_start_and_deletes_what_is_not_needed_any_more(
+    place: Dropping, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlops_dagster.defs.landing import history, jobs
+
+    found = definitions(place).get_repository_def()
+    schedule = found.get_schedule_def("landing_upkeep_schedule")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+    for number in range(3):
+        place.drop(f"{number}.csv", [1])
+        requested(place, instance)
+    with closing(connect("local", project=place.folder)) as workspace:
+        (job, *_) = workspace.jobs.list(tags={"landing.project": "dropping"})
+        kept = [workspace.data.local_path(str(job.inputs["drops"]))]
+        kept += [workspace.data.local_path(output.uri) for output in job.outputs.values()]
+        assert all(path.exists() for path in kept)
+
+    # What is young is kept; so are the newest runs, whatever their age.
+    assert run(place, instance, "landing_upkeep").success
+    assert all(path.exists() for path in kept)
+    monkeypatch.setattr(history, "KEPT_RUNS", 1)
+    monkeypatch.setattr(jobs, "clear_jobs", partial(aged, clear_jobs))
+    monkeypatch.setattr(jobs, "delete_old_runs", partial(aged, history.delete_old_runs))
+    assert run(place, instance, "landing_upkeep").success
+    assert not any(path.exists() for path in kept)
+    runs = instance.get_run_records(dg.RunsFilter(job_name="landing_scoring"))
+    assert len(runs) == 1
+    with closing(connect("local", project=place.folder)) as workspace:
+        assert workspace.jobs.list(tags={"landing.project": "dropping"}) == []
+        assert workspace.jobs.get(job.name).archived
+    assert place.keys() == {f"{number}.csv:0": 1 for number in range(3)}
+
+
+def aged(work: Any, *given: Any, keep: timedelta) -> Any:
+    """Do it as if what ended a moment ago had ended ``keep`` ago."""
+    return work(*given, keep=timedelta(0))
 
 
 @pytest.mark.slow

@@ -42,12 +42,16 @@ def new_queue(account: Azurite) -> QueueClient:
 
 
 @contextmanager
-def unreliable(port: int, *, one_in: int = 4) -> Iterator[tuple[int, list[str]]]:
+def unreliable(
+    port: int, *, one_in: int = 4, down: Path | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """A port that leads to ``port`` and fails once in ``one_in`` requests; its faults so far.
 
+    While the file ``down`` is there, nothing passes.
     In a process of its own: Delta's file system keeps Python's lock while it waits for an answer.
     """
     command = [sys.executable, "-m", "tests.landing.unreliable", str(port), str(one_in)]
+    command += [str(down)] if down is not None else []
     faults: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None

@@ -1,8 +1,9 @@
 """A program: a proxy on loopback that passes HTTP requests on, and makes some of them go wrong.
 
-    python -m tests.landing.unreliable PORT ONE_IN
+    python -m tests.landing.unreliable PORT ONE_IN [DOWN]
 
-Prints the port that it listens on, then a word for each fault that it makes.
+Prints the port that it listens on, then a word for each fault that it makes. While the file DOWN is
+there, nothing passes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import struct
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -23,6 +25,7 @@ class Unreliable(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     target = 0
     one_in = 4
+    down: Path | None = None
     dice = random.Random(4)
 
     def _pass_on(self) -> None:
@@ -30,6 +33,8 @@ class Unreliable(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         fault = self.dice.choice(["503", "429", "reset", "lost", "slow"])
         fault = fault if self.dice.random() < 1 / self.one_in else ""
+        if self.down is not None and self.down.exists():
+            fault = "reset"
         if fault:
             told(fault)
         if fault in ("503", "429"):
@@ -91,8 +96,9 @@ def told(word: str) -> None:
     sys.stdout.flush()
 
 
-def main(port: int, one_in: int) -> None:
+def main(port: int, one_in: int, down: str | None = None) -> None:
     Unreliable.target, Unreliable.one_in = port, one_in
+    Unreliable.down = Path(down) if down is not None else None
     with ThreadingHTTPServer(("127.0.0.1", 0), Unreliable) as server:
         server.daemon_threads = True
         told(str(server.server_address[1]))
@@ -100,4 +106,4 @@ def main(port: int, one_in: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

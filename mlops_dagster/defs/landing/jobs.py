@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from mlops_dagster.defs.landing.history import delete_old_runs
 from mlops_dagster.defs.landing.keys import (
     ACKNOWLEDGE_JOB,
     REPLAY_JOB,
@@ -17,10 +18,12 @@ from mlops_dagster.defs.landing.keys import (
     scores_key,
 )
 from mlops_dagster.defs.landing.quarantine import seen_observation
+from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError
-from mlops_dagster.landing import compact, differences, expire, replay
+from mlops_dagster.landing import clear_jobs, compact, differences, expire, replay
 from mlops_dagster.landing.declared import find_drop
 from mlops_dagster.project import Project
+from mlops_dagster.workspace import Workspace
 
 _MOST_NAMED = 20
 
@@ -79,12 +82,13 @@ def acknowledge_job(project: Project) -> dg.JobDefinition:
 
 
 def upkeep_job(project: Project) -> dg.JobDefinition:
-    """Compacts both tables, deletes old versions, and counts every row of every drop."""
+    """Compacts both tables, counts every row of every drop, and deletes what is not needed."""
 
     @dg.op(name="keep_tables")
-    def keep(context: dg.OpExecutionContext) -> None:
+    def keep(context: dg.OpExecutionContext, workspace: WorkspaceResource) -> None:
         try:
-            _keep(context, project)
+            with workspace.opened() as ready:
+                _keep(context, project, ready)
         except MlopsError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
 
@@ -98,7 +102,7 @@ def upkeep_job(project: Project) -> dg.JobDefinition:
 def landing_schedules(
     project: Project, scoring: Any, upkeep: dg.JobDefinition
 ) -> Iterator[dg.ScheduleDefinition]:
-    """Periodic scoring, where it is declared, off until somebody turns it on; and the upkeep."""
+    """The upkeep, on from the start; and periodic scoring, where it is declared, off until then."""
     assert project.landing is not None  # noqa: S101 - called where there is one
     declared = project.landing.declared
     if declared.cron is not None:
@@ -114,17 +118,21 @@ def landing_schedules(
         job=upkeep,
         cron_schedule=declared.upkeep,
         execution_timezone=declared.timezone,
-        description="Keeps the landing's tables small.",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Keeps the landing's tables small, and deletes what is not needed any more.",
     )
 
 
-def _keep(context: dg.OpExecutionContext, project: Project) -> None:
+def _keep(context: dg.OpExecutionContext, project: Project, workspace: Workspace) -> None:
     assert project.landing is not None  # noqa: S101 - its job exists
-    landing = project_landing(project)
+    landing, keep = project_landing(project), project.landing.declared.keep
     for done in compact(landing.tables):
         context.log.info("%s: %d small files became %d", done.table, done.removed, done.added)
-    for done in expire(landing.tables, keep=project.landing.declared.keep):
+    for done in expire(landing.tables, keep=keep):
         context.log.info("%s: %d old files deleted", done.table, done.removed)
+    cleared = clear_jobs(landing, workspace, keep=keep)
+    context.log.info("%d old jobs archived, without what they read and wrote", cleared.jobs)
+    context.log.info("%d old runs deleted", delete_old_runs(context.instance, landing, keep=keep))
     found = differences(landing)
     if found:
         named = "\n".join(str(each) for each in found[:_MOST_NAMED])

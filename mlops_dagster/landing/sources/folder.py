@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -102,6 +103,7 @@ class FolderSource:
             after = os.fstat(file)
             if signature(after) != signature(before):
                 raise Changed(self._drop(drop.path, after, lambda: digest_of(file)))
+            self._refuse_copy(drop, digest)
         except OSError as error:
             raise _unreadable(self.folder / drop.path, error) from error
         finally:
@@ -190,6 +192,16 @@ class FolderSource:
         current = self._drop(drop.path, status, lambda: digest_of(file))
         if current.etag != drop.etag:
             raise Changed(current)
+
+    def _refuse_copy(self, drop: Drop, digest: str) -> None:
+        """Raise Changed where the bytes are those of another drop of the path that was read.
+
+        Such a file was written again while that drop was being read.
+        """
+        versions = self._known.versions(drop.path, drop.size) if self._known is not None else []
+        for each in versions:
+            if each.digest == digest and each.etag != drop.etag:
+                raise Changed(replace(drop, etag=each.etag))
 
     def _copy(self, file: int, to: Path) -> str:
         """Copy an open file; the digest of its bytes."""

@@ -65,3 +65,10 @@ class Data(Protocol):
         Takes every form of an input's path: datastore URIs, ``azureml:name:version``,
         ``azureml:name@latest``, URLs, absolute paths. Raises NotFound.
         """
+
+    def delete(self, uri: str) -> None:
+        """Delete what lies at a datastore's address; it is fine where nothing does.
+
+        No job can read it any more. Raises InvalidRequest for another kind of address, and
+        Conflict where it is the content of a registered version.
+        """

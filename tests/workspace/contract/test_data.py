@@ -98,3 +98,22 @@ def test_what_does_not_exist_is_not_found(workspace: Workspace, file: Path) -> N
         workspace.data.get("rates", "2")
     with pytest.raises(NotFound):
         workspace.data.local_path("azureml:rates:2")
+
+
+def test_what_a_job_was_given_is_deleted_and_a_registered_version_is_not(
+    workspace: Workspace, file: Path
+) -> None:
+    known = workspace.data.register("rates", str(file), type="uri_file")
+    with pytest.raises(Conflict, match="azureml:rates:1"):
+        workspace.data.delete(known.uri)
+    assert workspace.data.local_path(known.reference).read_text() == "a\n1\n"
+    with pytest.raises(InvalidRequest):
+        workspace.data.delete(str(file))
+    other = "azureml://datastores/workspaceblobstore/paths/here/once.csv"
+    place = workspace.data.local_path(known.uri).parents[2] / "here" / "once.csv"
+    place.parent.mkdir()
+    place.write_text("a\n")
+    for _ in range(2):
+        workspace.data.delete(other)
+        with pytest.raises(NotFound):
+            workspace.data.local_path(other)

@@ -254,5 +254,9 @@ def _end_lost_row(connection: sqlite3.Connection, home: Path, row: sqlite3.Row) 
         records.update_status(connection, name, JobStatus.QUEUED, only_from=ACTIVE)
         return
     said = tail(job_folder(home, name) / "runner.log", 1) if never_began else ""
-    error = f"Its runner could not start: {said}" if said else _LOST
-    records.end(connection, name, JobStatus.FAILED, error=error)
+    if said:
+        error = f"Its runner could not start: {said}"
+        records.end(connection, name, JobStatus.FAILED, error=error)
+    else:
+        # As on Azure ML, where no heartbeat came: it says nothing about the job itself.
+        records.end(connection, name, JobStatus.NOT_RESPONDING, error=_LOST)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mlops_dagster.aml.references import Url, parse_reference
 from mlops_dagster.aml.types import DATA_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
+from mlops_dagster.system.files import remove, writing
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.storage.registry import Asset, Registry, check_name
 from mlops_dagster.workspace.local.storage.storage import Storage
@@ -77,6 +79,19 @@ class LocalData(Data):
 
     def local_path(self, uri: str) -> Path:
         return self._storage.local_path(uri)
+
+    def delete(self, uri: str) -> None:
+        path = self._storage.path_of(uri)
+        if (asset := self._registry.keeps(uri)) is not None:
+            raise Conflict(
+                f"{uri} is the content of {asset.reference}.",
+                remedy="A registered version keeps its content.",
+            )
+        with writing(path):
+            remove(path)
+            # An upload lies in a folder of its own, which is named after its content.
+            with suppress(OSError):
+                path.parent.rmdir()
 
     def _content(self, uri: str, type: str) -> tuple[str, str, str]:
         """The address, where the content stays, and its digest; of a URL only the address is known."""

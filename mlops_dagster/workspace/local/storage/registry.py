@@ -116,6 +116,16 @@ class Registry:
             known = _select(connection, kind, name, "job = ? AND source = ?", job, source)
         return known[0] if known else None
 
+    def keeps(self, uri: str) -> Asset | None:
+        """An asset whose content lies at an address or below it; None where there is none."""
+        below = f"{uri.rstrip('/')}/"
+        with self._state.read() as connection:
+            row = connection.execute(
+                "SELECT * FROM assets WHERE uri = ? OR substr(uri, 1, ?) = ? LIMIT 1",
+                (uri.rstrip("/"), len(below), below),
+            ).fetchone()
+        return _asset(row) if row is not None else None
+
     def find(self, kinds: Sequence[Kind], name: str, version: str | None) -> Asset:
         """A version, or the one that was registered last; of the first kind that has it.
 

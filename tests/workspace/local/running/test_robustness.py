@@ -53,7 +53,7 @@ def run(local: LocalWorkspace, job: WriteJob, text: str) -> JobRecord:
     return local.jobs.wait(submitted.name, timeout=120)
 
 
-def test_a_job_whose_runner_was_killed_has_failed_and_leaves_no_process(
+def test_a_job_whose_runner_was_killed_does_not_respond_and_leaves_no_process(
     local: LocalWorkspace, running: Callable[[str], int], tmp_path: Path
 ) -> None:
     pid = running("echo half > outputs/state; sleep 1000 & setsid sleep 1000 & wait")
@@ -61,14 +61,14 @@ def test_a_job_whose_runner_was_killed_has_failed_and_leaves_no_process(
     runner_of(local.home, "victim").kill()
     until(lambda: local.jobs.get("victim").status.is_terminal)
     record = local.jobs.get("victim")
-    assert (record.status, record.error) == (JobStatus.FAILED, LOST)
+    assert (record.status, record.error) == (JobStatus.NOT_RESPONDING, LOST)
     assert not [process for process in (pid, *[c.pid for c in children]) if runs(process)]
     assert not (local.home / "jobs" / "victim" / "work").exists()
     local.jobs.download("victim", tmp_path / "got")
     assert (tmp_path / "got/artifacts/outputs/state").read_text() == "half\n"
 
 
-def test_a_job_whose_whole_tree_was_killed_has_failed(
+def test_a_job_whose_whole_tree_was_killed_does_not_respond(
     local: LocalWorkspace, running: Callable[[str], int]
 ) -> None:
     pid = running("sleep 1000 & wait")
@@ -76,7 +76,7 @@ def test_a_job_whose_whole_tree_was_killed_has_failed(
     for process in (runner, *runner.children(recursive=True)):
         process.kill()
     record = local.jobs.wait("victim", timeout=30)
-    assert (record.status, record.error) == (JobStatus.FAILED, LOST)
+    assert (record.status, record.error) == (JobStatus.NOT_RESPONDING, LOST)
     assert not runs(pid)
 
 
@@ -117,7 +117,7 @@ def test_what_a_reboot_left_running_is_found_and_ended_as_such(
         stranger.kill()
 
 
-def test_a_pipeline_whose_runner_was_killed_has_failed_with_its_steps(
+def test_a_pipeline_whose_runner_was_killed_does_not_respond_with_its_steps(
     local: LocalWorkspace, job: WriteJob, tmp_path: Path
 ) -> None:
     text = f"""
@@ -135,9 +135,9 @@ def test_a_pipeline_whose_runner_was_killed_has_failed_with_its_steps(
     until(lambda: local.jobs.get("victim_long").status is JobStatus.RUNNING)
     runner_of(local.home, "victim").kill()
     record = local.jobs.wait("victim", timeout=30)
-    assert (record.status, record.error) == (JobStatus.FAILED, LOST)
+    assert (record.status, record.error) == (JobStatus.NOT_RESPONDING, LOST)
     steps = {step.step: step for step in local.jobs.list(parent="victim")}
-    assert steps["long"].status is JobStatus.FAILED
+    assert steps["long"].status is JobStatus.NOT_RESPONDING
     assert steps["later"].status is JobStatus.CANCELED
     assert not runs(int((tmp_path / "pid").read_text()))
 

@@ -436,11 +436,19 @@ def test_a_trial_that_takes_too_long_fails_and_the_others_run(
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
-    [(signal.SIGKILL, "ended without a word"), (signal.SIGTERM, "told to end (SIGTERM)")],
+    ("number", "status", "said"),
+    [
+        (signal.SIGKILL, JobStatus.NOT_RESPONDING, "ended without a word"),
+        (signal.SIGTERM, JobStatus.FAILED, "told to end (SIGTERM)"),
+    ],
 )
-def test_a_sweep_whose_runner_was_ended_has_failed_and_leaves_no_process(
-    project: LocalWorkspace, submit: Submit, tmp_path: Path, number: int, said: str
+def test_a_sweep_whose_runner_was_ended_says_so_and_leaves_no_process(
+    project: LocalWorkspace,
+    submit: Submit,
+    tmp_path: Path,
+    number: int,
+    status: JobStatus,
+    said: str,
 ) -> None:
     limits = "max_total_trials: 3, max_concurrent_trials: 2"
     command = "python trial.py ${{search_space.x}}"
@@ -454,9 +462,9 @@ def test_a_sweep_whose_runner_was_ended_has_failed_and_leaves_no_process(
     ]
     runner.send_signal(number)
     record = ended(project, record)
-    assert record.status is JobStatus.FAILED
+    assert record.status is status
     assert said in (record.error or "")
-    assert {each.status for each in trials_of(project, record)} == {JobStatus.FAILED}
+    assert {each.status for each in trials_of(project, record)} == {status}
     assert not any(runs(pid) for pid in pids)
 
 
