@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlops_dagster.connection import connect
     from mlops_dagster.location import load_project
-    from mlops_dagster.workspace import connect
 
 __all__ = ["connect", "load_project"]
 
 # Imported when asked for: the runner of a job and the command line start without Dagster.
-_HOMES = {"connect": "mlops_dagster.workspace", "load_project": "mlops_dagster.location"}
+_HOMES = {"connect": "mlops_dagster.connection", "load_project": "mlops_dagster.location"}
 
 
 def __getattr__(name: str) -> Any:

@@ -51,13 +51,14 @@ ROOMS = {
     "release": room("errors system objects aml project workspace"),
     "provisioning": room("errors system aml project"),
     "defs": room("errors home system aml project workspace landing release", DAGSTER),
+    "connection": room("errors home workspace"),
     "location": room("errors system aml project workspace defs", DAGSTER),
     "cli": room(
         "errors home system storage_account objects aml project workspace workspace.local landing"
         " release provisioning location",
         f"azure mlflow rich typer {DAGSTER}",
     ),
-    "": room("errors project workspace location"),
+    "": room("errors project workspace connection location"),
 }
 
 # The floors of the local workspace, from the ground up: each may import those below it.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlops_dagster.aml.job import Component, Job, PipelineComponent, Step
     from mlops_dagster.aml.load import (
         check,
+        job_of,
         kind_of,
         load_component,
         load_compute,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         load_model,
         load_schedule,
         load_schedules,
+        schedule_of,
     )
 
 __all__ = [
@@ -35,7 +37,9 @@ __all__ = [
     "load_schedule",
     "load_schedules",
     "check",
+    "job_of",
     "kind_of",
+    "schedule_of",
     "Job",
     "Step",
     "Component",

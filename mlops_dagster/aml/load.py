@@ -47,6 +47,18 @@ def load_job(path: Path, *, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Job:
     return _load(path, read_job, overrides)
 
 
+def job_of(given: Job | Path | str) -> Job:
+    """A job, or that of a YAML file. Raises as ``load_job``, InvalidRequest for anything else."""
+    if isinstance(given, Job):
+        return given
+    if isinstance(given, str | Path):
+        return load_job(Path(given).expanduser())
+    raise InvalidRequest(
+        f"A job is given as a YAML file; found {type(given).__name__}.",
+        remedy='For example: jobs.submit("train.yml"), or load_job(Path("train.yml"), overrides=...)',
+    )
+
+
 def load_component(path: Path) -> Component:
     """Read a component file. Raises InvalidDocument with every mistake in all its files."""
     return cast("Component", _load(path, _named_component))
@@ -75,6 +87,18 @@ def load_compute(path: Path) -> ComputeAsset:
 def load_schedule(path: Path) -> Schedule:
     """Read a schedule, with the job that it runs. Raises InvalidDocument."""
     return _load(path, read_schedule)
+
+
+def schedule_of(given: Schedule | Path | str) -> Schedule:
+    """A schedule, or that of a YAML file. Raises as ``load_schedule``, InvalidRequest otherwise."""
+    if isinstance(given, Schedule):
+        return given
+    if isinstance(given, str | Path):
+        return load_schedule(Path(given).expanduser())
+    raise InvalidRequest(
+        f"A schedule is given as a YAML file; found {type(given).__name__}.",
+        remedy='For example: schedules.create("nightly.yml")',
+    )
 
 
 def load_schedules(folder: Path) -> tuple[list[Schedule], list[Problem]]:

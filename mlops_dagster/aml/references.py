@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_dagster.errors import InvalidRequest
+
 
 @dataclass(frozen=True)
 class LocalPath:
@@ -110,6 +112,29 @@ def parse_reference(text: str) -> Reference:
     if _SCHEME.match(text) or text.startswith("git+"):
         return Url(text)
     return LocalPath(Path(text))
+
+
+def address_of(given: str | Path) -> str:
+    """An address as text; a ``Path`` stands for a file or folder, from the current directory."""
+    return str(given.expanduser().absolute()) if isinstance(given, Path) else given
+
+
+def name_and_version(text: str, version: str | None = None) -> tuple[str, str | None]:
+    """Name and version of ``name``, ``name:3`` or ``name@latest``, with or without ``azureml:``.
+
+    The version is None for the latest. Raises InvalidRequest where two versions are given, or a
+    label other than ``latest``.
+    """
+    name, at, label = text.removeprefix("azureml:").partition("@")
+    if at and label != "latest":
+        raise InvalidRequest(
+            f"{text!r} has the label {label!r}; only latest is known.",
+            remedy="Give a version instead, such as NAME:3.",
+        )
+    name, colon, given = name.partition(":")
+    if ((colon or at) and version is not None) or (colon and at):
+        raise InvalidRequest(f"{text!r} is given two versions.", remedy="Leave one out.")
+    return name, given if colon else version
 
 
 def _parse_azureml_uri(text: str) -> Reference:

@@ -67,6 +67,7 @@ PRINTED = {
     "compute list --query": "Name\ncpu-cluster\n",
     "schedule list --query": "Name\nnightly\n",
     "model list --query": "Name\nmy-model\n",
+    "--query tags.stage": "dev\n",
     "-o none": "",
 }
 

@@ -10,8 +10,8 @@ import typer
 
 from mlops_dagster.cli.command import command, group, show
 from mlops_dagster.cli.nouns.registry import Label, MaxResults, Version, parse_version
+from mlops_dagster.cli.nouns.updates import parse_updates
 from mlops_dagster.cli.output import ago
-from mlops_dagster.cli.overrides import parse_overrides
 from mlops_dagster.cli.records import model_data
 from mlops_dagster.cli.session import session
 from mlops_dagster.cli.tables import print_fields, print_table
@@ -122,12 +122,9 @@ def update(
     ] = None,
 ) -> None:
     """Set or remove tags of a version; everything else of it is immutable."""
-    tags: dict[str, str | None] = {
-        _tag(field): str(value) for field, value in parse_overrides(settings or []).items()
-    }
-    tags |= {_tag(field): None for field in remove or []}
-    if not tags:
-        raise InvalidRequest("There is nothing to update.", remedy="For example: --set tags.a=b")
+    tags: dict[str, str | None] = dict.fromkeys(map(_tag, remove or []))
+    if settings or not remove:
+        tags |= parse_updates(settings or [], of="a registered version", mappings=["tags"]).tags
     with session(context).open() as workspace:
         found = workspace.models.get(*parse_version(name, version, label))
         model = workspace.models.tag(found.name, found.version, tags)
@@ -198,7 +195,6 @@ def _tag(field: str) -> str:
     prefix, _, tag = field.partition(".")
     if prefix != "tags" or not tag:
         raise InvalidRequest(
-            f"{field!r} of a registered version cannot change; its tags can.",
-            remedy="Register a new version, or set a tag: --set tags.NAME=VALUE",
+            f"{field!r} of a registered version cannot change.", remedy="Can change: tags.NAME."
         )
     return tag

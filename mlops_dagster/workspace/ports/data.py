@@ -39,7 +39,7 @@ class Data(Protocol):
     def register(
         self,
         name: str,
-        uri: str,
+        uri: str | Path,
         *,
         type: str,
         version: str | None = None,
@@ -47,23 +47,26 @@ class Data(Protocol):
         tags: Mapping[str, str] | None = None,
         job: str | None = None,
     ) -> DataVersion:
-        """Register what lies at ``uri`` (a URI, a URL or an absolute local path).
+        """Register what lies at ``uri`` (a URI, a URL, an absolute local path or a ``Path``).
 
         A given version that exists with the same content is returned as it is.
         Raises Conflict where it has other content, NotFound where nothing lies there.
         """
 
     def get(self, name: str, version: str | None = None) -> DataVersion:
-        """A version, or the latest one. Raises NotFound."""
+        """A version, or the latest one; ``get("rates:3")`` and ``get("rates", "3")`` are the same.
+
+        Raises NotFound.
+        """
 
     def list(self, name: str | None = None) -> Sequence[DataVersion]:
         """The latest version of every asset, or every version of one, newest first."""
 
-    def local_path(self, uri: str) -> Path:
+    def local_path(self, uri: str | Path) -> Path:
         """A path on this machine from which the content can be read; never written to.
 
         Takes every form of an input's path: datastore URIs, ``azureml:name:version``,
-        ``azureml:name@latest``, URLs, absolute paths. Raises NotFound.
+        ``azureml:name@latest``, URLs, absolute paths, a ``Path``. Raises NotFound.
         """
 
     def delete(self, uri: str) -> None:

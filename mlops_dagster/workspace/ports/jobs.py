@@ -183,7 +183,7 @@ class Jobs(Protocol):
 
     def submit(
         self,
-        job: Job,
+        job: Job | Path | str,
         *,
         name: str | None = None,
         experiment: str | None = None,
@@ -194,7 +194,8 @@ class Jobs(Protocol):
         """Start a job and return at once; a job of that name is returned as it is.
 
         Args:
-            job: what to run, loaded from YAML; its references are resolved here.
+            job: what to run: its YAML file, or what ``load_job`` returned for one. Its references
+                are resolved here.
             name: identifies it; None takes the YAML's name, else a new one.
             experiment: files it under this one instead of the YAML's.
             reuse: a deterministic job with the same code, inputs, parameters and environment as
@@ -209,7 +210,7 @@ class Jobs(Protocol):
             WorkspaceUnavailable: the state could not be written; nothing was started.
         """
 
-    def validate(self, job: Job, *, name: str | None = None) -> Sequence[str]:
+    def validate(self, job: Job | Path | str, *, name: str | None = None) -> Sequence[str]:
         """Check a job as ``submit`` does, and start, copy and write down nothing.
 
         Returns the lines with which its log would begin: what has no effect here, and the like.
@@ -256,6 +257,21 @@ class Jobs(Protocol):
 
     def cancel(self, name: str) -> JobRecord:
         """Ask a job to end; when this returns it may still be CancelRequested. Idempotent."""
+
+    def update(
+        self,
+        name: str,
+        *,
+        display_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> JobRecord:
+        """Change what describes a job; tags and properties are added to those it has.
+
+        As on Azure ML, none of them can be removed, and nothing else of a job changes. Raises
+        NotFound.
+        """
 
     def archive(self, name: str) -> JobRecord:
         """Leave a job out of lists; nothing of it is removed. Idempotent. Raises NotFound."""

@@ -46,7 +46,7 @@ class Models(Protocol):
     def register(
         self,
         name: str,
-        uri: str,
+        uri: str | Path,
         *,
         type: str = "mlflow_model",
         version: str | None = None,
@@ -62,7 +62,10 @@ class Models(Protocol):
         """
 
     def get(self, name: str, version: str | None = None) -> ModelVersion:
-        """A version, or the latest one. Raises NotFound."""
+        """A version, or the latest one; ``get("auc:3")`` and ``get("auc", "3")`` are the same.
+
+        Raises NotFound.
+        """
 
     def list(self, name: str | None = None) -> Sequence[ModelVersion]:
         """The latest version of every model, or every version of one, newest first."""

@@ -69,8 +69,8 @@ class ScheduleRecord:
 class Schedules(Protocol):
     """Schedules of a workspace: those that were created, and those that the project declares."""
 
-    def create(self, schedule: Schedule) -> ScheduleRecord:
-        """Keep a schedule; one of that name gets its content, and stays enabled or disabled.
+    def create(self, schedule: Schedule | Path | str) -> ScheduleRecord:
+        """Keep a schedule, given as its YAML file or as what ``load_schedule`` returned for one; one of that name gets its content, and stays enabled or disabled.
 
         Raises Conflict where the project declares one of that name, and where another's name
         differs only in characters that are no letters and digits. Raises as ``Jobs.validate`` does

@@ -84,3 +84,9 @@ class Workspace(Protocol):
 
     def close(self) -> None:
         """Give back what this process holds; jobs go on."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -193,6 +193,30 @@ def test_what_submitting_would_refuse_validating_refuses(
         workspace.jobs.validate(job(text))
 
 
+def test_what_describes_a_job_can_be_changed_and_added_to(
+    workspace: Workspace, job: WriteJob
+) -> None:
+    workspace.jobs.submit(job("command: 'true'\ntags: {kept: a}"), name="named")
+    before = workspace.jobs.wait("named", timeout=60)
+    after = workspace.jobs.update(
+        "named", display_name="shown", tags={"stage": "dev"}, properties={"p": "q"}
+    )
+    assert (after.display_name, after.description) == ("shown", before.description)
+    assert after.tags == {**before.tags, "stage": "dev"}
+    assert after.properties == {**before.properties, "p": "q"}
+    assert workspace.jobs.update("named") == after
+    with pytest.raises(NotFound):
+        workspace.jobs.update("none", tags={"a": "b"})
+
+
+def test_a_job_is_submitted_by_its_files_path(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "by-path.yml"
+    file.write_text("type: command\ncommand: 'true'\nenvironment: azureml:any@latest\n")
+    assert workspace.jobs.validate(str(file)) is not None
+    record = workspace.jobs.submit(file, name="by-path")
+    assert workspace.jobs.wait(record.name, timeout=60).status is JobStatus.COMPLETED
+
+
 def test_an_archived_job_is_listed_only_where_asked_for(
     workspace: Workspace, job: WriteJob
 ) -> None:

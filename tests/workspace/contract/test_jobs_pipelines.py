@@ -94,7 +94,11 @@ def test_a_failed_step_is_named_and_what_needs_it_is_not_run(
     record = run(workspace, job, FAILING.format(goes_on="true", seconds=0.3))
     assert record.status is JobStatus.FAILED
     assert record.error == "Step bad failed: Its command exited with status 4: no such airport"
-    assert "looking\nno such airport" in workspace.jobs.log(record.name)
+    (bad,) = [step for step in workspace.jobs.list(parent=record.name) if step.step == "bad"]
+    assert "looking\nno such airport" in workspace.jobs.log(bad.name)
+    # Its lines are followed with the pipeline's own, which only says which step it was, and why.
+    assert "looking" not in workspace.jobs.log(record.name)
+    assert record.error in workspace.jobs.log(record.name)
     steps = steps_of(workspace, record)
     assert {name: step.status for name, step in steps.items()} == {
         "bad": JobStatus.FAILED,

@@ -1,17 +1,57 @@
-"""`mlops job cancel`, `archive` and `restore`."""
+"""`mlops job update`, `cancel`, `archive` and `restore`."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from mlops_dagster.cli.browser import open_page
 from mlops_dagster.cli.command import command, show
 from mlops_dagster.cli.nouns.job.app import app
+from mlops_dagster.cli.nouns.updates import parse_updates
 from mlops_dagster.cli.output import note
 from mlops_dagster.cli.records import job_data
 from mlops_dagster.cli.session import session
 from mlops_dagster.errors import MlopsError
 
 _CANCEL_SECONDS = 60
+
+
+@command(app, "update", named="job", example="mlops job update -n train-1 --set tags.stage=dev")
+def update(
+    context: typer.Context,
+    name: str,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="tags.NAME, properties.NAME, display_name or description; takes several.",
+        ),
+    ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", "-e", help="Open the job's page in a browser.")
+    ] = False,
+) -> None:
+    """Change what describes a job: tags, properties, display name, description."""
+    updates = parse_updates(
+        settings or [],
+        of="a job",
+        texts=["display_name", "description"],
+        mappings=["tags", "properties"],
+    )
+    with session(context).open() as workspace:
+        record = workspace.jobs.update(
+            name,
+            display_name=updates.texts.get("display_name"),
+            description=updates.texts.get("description"),
+            tags=updates.tags,
+            properties=updates.properties,
+        )
+    if web:
+        open_page(record.url, of=f"Job {name}")
+    show(context, job_data(record), lambda: print(record.name))
 
 
 @command(app, "cancel", named="job", example="mlops job cancel --name train-1")

@@ -76,7 +76,7 @@ class LocalJobs(Jobs):
 
     def submit(
         self,
-        job: Job,
+        job: Job | Path | str,
         *,
         name: str | None = None,
         experiment: str | None = None,
@@ -84,9 +84,11 @@ class LocalJobs(Jobs):
         properties: Mapping[str, str] | None = None,
         reuse: bool = False,
     ) -> JobRecord:
+        from mlops_dagster.aml import job_of
         from mlops_dagster.workspace.local.planning.components import with_components
         from mlops_dagster.workspace.local.planning.planner import Planner
 
+        job = job_of(job)
         chosen = check_name(name or job.name or new_name(job))
         content = _content(job)
         if (there := self._existing(chosen, content)) is not None:
@@ -105,11 +107,13 @@ class LocalJobs(Jobs):
             if (there := self._existing(chosen, content)) is not None:
                 return there
 
-    def validate(self, job: Job, *, name: str | None = None) -> Sequence[str]:
+    def validate(self, job: Job | Path | str, *, name: str | None = None) -> Sequence[str]:
+        from mlops_dagster.aml import job_of
         from mlops_dagster.workspace.local.jobs.dry_run import DryRunSnapshots, DryRunStorage
         from mlops_dagster.workspace.local.planning.components import with_components
         from mlops_dagster.workspace.local.planning.planner import Planner
 
+        job = job_of(job)
         chosen = check_name(name or job.name or new_name(job))
         storage = DryRunStorage(self._state, self._storage.cloud)
         planner = Planner(storage, self._compute, DryRunSnapshots(self._state), self._is_taken)
@@ -215,6 +219,21 @@ class LocalJobs(Jobs):
                     connection, name, JobStatus.CANCEL_REQUESTED, only_from=ACTIVE
                 )
                 connection.execute("UPDATE jobs SET cancel = 1 WHERE name = ?", (name,))
+        return self.get(name)
+
+    def update(
+        self,
+        name: str,
+        *,
+        display_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> JobRecord:
+        with self._state.write() as connection:
+            self._row(connection, name)
+            records.describe(connection, name, display_name, description, tags or {})
+            records.add_properties(connection, name, properties or {})
         return self.get(name)
 
     def archive(self, name: str) -> JobRecord:

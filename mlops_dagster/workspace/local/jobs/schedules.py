@@ -70,9 +70,11 @@ class LocalSchedules(Schedules):
         self._cloud = cloud
         state.create(SCHEMA)
 
-    def create(self, schedule: Schedule) -> ScheduleRecord:
+    def create(self, schedule: Schedule | Path | str) -> ScheduleRecord:
+        from mlops_dagster.aml import schedule_of
         from mlops_dagster.aml.timing import check_trigger
 
+        schedule = schedule_of(schedule)
         check_trigger(schedule.trigger)
         if schedule.job is None:
             raise Unsupported(

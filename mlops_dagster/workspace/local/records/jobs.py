@@ -200,6 +200,21 @@ def artifacts_uri(job: str) -> str:
     return f"azureml://datastores/workspaceartifactstore/paths/ExperimentRun/dcid.{short}"
 
 
+def describe(
+    connection: sqlite3.Connection,
+    name: str,
+    display_name: str | None,
+    description: str | None,
+    tags: Mapping[str, str],
+) -> None:
+    """Change a job's display name and description where they are given, and add tags."""
+    connection.execute(
+        "UPDATE jobs SET display_name = coalesce(?, display_name),"
+        " description = coalesce(?, description), tags = json_patch(tags, ?) WHERE name = ?",
+        (display_name, description, json.dumps(dict(tags)), name),
+    )
+
+
 def add_properties(
     connection: sqlite3.Connection, name: str, properties: Mapping[str, str]
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from mlops_dagster.aml.references import Url, parse_reference
+from mlops_dagster.aml.references import Url, address_of, parse_reference
 from mlops_dagster.aml.types import DATA_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.system.files import remove, writing
@@ -33,7 +33,7 @@ class LocalData(Data):
     def register(
         self,
         name: str,
-        uri: str,
+        uri: str | Path,
         *,
         type: str,
         version: str | None = None,
@@ -46,7 +46,7 @@ class LocalData(Data):
             raise InvalidRequest(
                 f"{type!r} is not a type of data.", remedy=f"Write one of {', '.join(DATA_TYPES)}."
             )
-        place, content, digest = self._content(uri, type)
+        place, content, digest = self._content(address_of(uri), type)
 
         def make(number: str) -> Asset:
             return Asset(
@@ -77,8 +77,8 @@ class LocalData(Data):
         found = self._registry.versions("data", name) if name else self._registry.latest("data")
         return [_version(asset) for asset in found]
 
-    def local_path(self, uri: str) -> Path:
-        return self._storage.local_path(uri)
+    def local_path(self, uri: str | Path) -> Path:
+        return self._storage.local_path(address_of(uri))
 
     def delete(self, uri: str) -> None:
         path = self._storage.path_of(uri)

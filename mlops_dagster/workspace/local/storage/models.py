@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from mlops_dagster.aml.references import address_of
 from mlops_dagster.aml.types import MODEL_TYPES
 from mlops_dagster.errors import Conflict, InvalidRequest
 from mlops_dagster.system import atomic
@@ -50,7 +51,7 @@ class LocalModels(Models):
     def register(
         self,
         name: str,
-        uri: str,
+        uri: str | Path,
         *,
         type: str = "mlflow_model",
         version: str | None = None,
@@ -65,7 +66,7 @@ class LocalModels(Models):
                 f"{type!r} is not a type of model.",
                 remedy=f"Write one of {', '.join(MODEL_TYPES)}.",
             )
-        source = self._storage.local_path(uri)
+        source = self._storage.local_path(address_of(uri))
         place = self._storage.datastores.uri_of(source) or str(source)
         known = self._registry.of_job("model", name, job, place)
         if known is not None and version is None:
@@ -115,9 +116,9 @@ class LocalModels(Models):
         return [_version(asset) for asset in found]
 
     def tag(self, name: str, version: str, tags: Mapping[str, str | None]) -> ModelVersion:
-        self._registry.find(("model",), name, version)
-        self._registry.tag("model", name, version, tags)
-        return self.get(name, version)
+        asset = self._registry.find(("model",), name, version)
+        self._registry.tag("model", asset.name, asset.version, tags)
+        return self.get(asset.name, asset.version)
 
     def download(self, name: str, version: str | None, to: Path) -> Path:
         """Copy the model below ``to``, under the last name of its own path, as Azure ML mounts it

@@ -15,6 +15,7 @@ from mlops_dagster.aml.names import (
     is_asset_name,
     is_asset_version,
 )
+from mlops_dagster.aml.references import name_and_version
 from mlops_dagster.errors import InvalidRequest, NotFound
 from mlops_dagster.workspace.local.ground.state import State
 
@@ -129,8 +130,12 @@ class Registry:
     def find(self, kinds: Sequence[Kind], name: str, version: str | None) -> Asset:
         """A version, or the one that was registered last; of the first kind that has it.
 
-        Raises NotFound, which tells the names or versions that there are.
+        Args:
+            name: also with its version, as ``name:3``; see ``aml.references.name_and_version``.
+
+        Raises NotFound, which tells the names or versions that there are; InvalidRequest.
         """
+        name, version = name_and_version(name, version)
         for kind in kinds:
             versions = self.versions(kind, name)
             for asset in versions:
