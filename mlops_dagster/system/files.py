@@ -113,6 +113,21 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def mark_used(stamp: Path) -> bool:
+    """Note that something is used now; False where it is not there.
+
+    Args:
+        stamp: the folder, or the file in it that tells when it was used.
+    """
+    try:
+        os.utime(stamp)
+    except FileNotFoundError:
+        return False
+    except OSError:  # a disk that cannot be written, where nothing is removed either
+        return stamp.exists()
+    return True
+
+
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
     """A fresh folder in ``folder``, removed at the end; what a killed process left goes as well."""

@@ -15,6 +15,7 @@ from mlops_dagster.workspace.local.records.compute import LocalCompute
 from mlops_dagster.workspace.local.records.jobs import origin
 from mlops_dagster.workspace.local.storage.data import LocalData
 from mlops_dagster.workspace.local.storage.models import LocalModels
+from mlops_dagster.workspace.local.storage.retention import retention_days
 from mlops_dagster.workspace.local.storage.storage import Storage
 from mlops_dagster.workspace.ports import JobOptions, Workspace
 
@@ -33,6 +34,7 @@ class LocalWorkspace(Workspace):
 
     Raises:
         WorkspaceUnavailable: the state cannot be read or written.
+        InvalidDocument: the home's ``retention.yml`` is wrong.
     """
 
     runs_schedules: ClassVar[bool] = False
@@ -45,6 +47,9 @@ class LocalWorkspace(Workspace):
         options: JobOptions = JobOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._state = State(home.absolute())
+        retention_days(
+            self._state.home
+        )  # a mistake is said here, not by a runner in the background
         storage = Storage(self._state, cloud)
         self._compute = LocalCompute(self._state, cloud)
         self._data = LocalData(self._state, storage)

@@ -10,6 +10,7 @@
       mlflow/                   MLflow's own store
       environments/DIGEST/      virtual environments of isolated jobs, one a content
       cache/downloads/          files from the network
+      retention.yml             how long what is not used is kept; written by hand
       substitutions.yml         what stands in for what only Azure has; written by hand
 """
 

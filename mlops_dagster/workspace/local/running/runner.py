@@ -24,6 +24,7 @@ from mlops_dagster.workspace.local.records.logs import note
 from mlops_dagster.workspace.local.running.context import EndedJobs, RunContext
 from mlops_dagster.workspace.local.running.executor import StepExecutor
 from mlops_dagster.workspace.local.running.pipeline import run_pipeline
+from mlops_dagster.workspace.local.storage import retention
 from mlops_dagster.workspace.ports import JobStatus
 
 
@@ -45,6 +46,7 @@ def main() -> None:
     work.start()
     executor.serve(work)
     queue.dispatch(state)
+    retention.remove_if_due(state)
 
 
 def _work(context: RunContext, executor: StepExecutor, plan: Plan) -> None:

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlops_dagster.errors import MlopsError, Unsupported
+from mlops_dagster.system.files import mark_used
 from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.software.software import Software
 
-_READY = ".ready"
+READY = ".ready"
 # MLflow is what a job talks to the workspace with; Azure ML's own images bring it as well.
 _ALWAYS = ("mlflow-skinny",)
 _LAST_LINES = 12
@@ -70,6 +71,7 @@ def isolated(software: Software, home: Path, builder: Builder | None = None) -> 
                 count = len(software.requirements)
                 builder.begin(f"Python {python}, {count} package{'' if count == 1 else 's'}")
                 _build(place, python, software.requirements, builder)
+    mark_used(place / READY)
     return interpreter_of(place)
 
 
@@ -125,11 +127,11 @@ def _build(place: Path, python: str, requirements: Sequence[str], builder: Build
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
-    (place / _READY).write_bytes(os.fsencode(place.resolve()))
+    (place / READY).write_bytes(os.fsencode(place.resolve()))
 
 
 def _is_ready(place: Path) -> bool:
-    ready = place / _READY
+    ready = place / READY
     if not ready.exists() or not interpreter_of(place).exists():
         return False
     built_at = ready.read_bytes()  # empty where an earlier version built it

@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from mlops_dagster.system import atomic
-from mlops_dagster.system.files import make_read_only, staging, writing
+from mlops_dagster.system.files import make_read_only, mark_used, staging, writing
 from mlops_dagster.workspace.local.ground.addresses import redacted
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector, Request
+
+LATEST = "latest.json"
 
 _SECONDS = 30.0
 _CHUNK = 1 << 20
@@ -69,12 +71,14 @@ class Downloads:
         folder = self._root / hashlib.sha256(url.encode()).hexdigest()[:32]
         known = _known(folder)
         try:
-            return self._fetch(url, folder, known, say)
+            file = self._fetch(url, folder, known, say)
         except _Unreachable as problem:
             if known is None:
                 raise NotFetched(str(problem)) from None
             say(f"{redacted(url)} {problem}; the copy of {known.at} is used.")
-            return folder / known.file
+            file = folder / known.file
+        mark_used(folder / LATEST)
+        return file
 
     def _fetch(self, url: str, folder: Path, known: _Copy | None, say: Say) -> Path:
         import urllib.error  # it brings much that a job without an address does not need
@@ -116,8 +120,17 @@ class Downloads:
             atomic.move(file.parent, folder / version)
             copy = _Copy(f"{version}/{file.name}", got, _now(), etag, modified)
             make_read_only(folder / copy.file)
-            atomic.write(folder / "latest.json", json.dumps(asdict(copy)).encode())
+            atomic.write(folder / LATEST, json.dumps(asdict(copy)).encode())
         return folder / copy.file
+
+
+def older_versions(folder: Path) -> list[Path]:
+    """The copies of an address, by its folder, that a newer one has followed."""
+    known = _known(folder)
+    if known is None:
+        return []
+    newest = known.file.partition("/")[0]
+    return [path for path in folder.iterdir() if path.is_dir() and path.name != newest]
 
 
 class _Unreachable(Exception):
@@ -188,7 +201,7 @@ def _opener() -> OpenerDirector:
 
 def _known(folder: Path) -> _Copy | None:
     try:
-        copy = _Copy(**json.loads((folder / "latest.json").read_text(encoding="utf-8")))
+        copy = _Copy(**json.loads((folder / LATEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
     return copy if (folder / copy.file).is_file() else None

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest, NotFound, WorkspaceUnavailable
 from mlops_dagster.system import atomic
+from mlops_dagster.system.files import mark_used
 from mlops_dagster.system.walk import Links, walk
 from mlops_dagster.workspace.local.ground.state import State
 
@@ -71,7 +72,7 @@ class Snapshots:
         origin = b"\0".join(os.fsencode(path) for path in (source, *beside))
         digest = self._digest(origin, entries)
         target = self.path(digest)
-        if not target.exists():
+        if not mark_used(target):
             self._copy(entries, target)
         return digest
 
@@ -80,7 +81,12 @@ class Snapshots:
         return self._root / digest.removeprefix("sha256:")
 
     def unpack(self, digest: str, to: Path) -> None:
-        """Make ``to``, a fresh folder, hold a snapshot's files; writing there changes nothing here."""
+        """Make ``to``, a fresh folder, hold a snapshot's files; writing there changes nothing here.
+
+        Raises NotFound for a snapshot that was removed since; see ``retention``.
+        """
+        if not self.path(digest).exists():
+            raise NotFound("code snapshot", digest, remedy="Submit the job again, from its file.")
         shutil.copytree(self.path(digest), to, copy_function=shutil.copy2, dirs_exist_ok=True)
 
     def _digest(self, source: bytes, entries: list[_Entry]) -> str:

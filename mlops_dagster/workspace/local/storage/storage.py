@@ -26,6 +26,7 @@ from mlops_dagster.system.files import (
     copy_tree,
     is_read_only,
     make_read_only,
+    mark_used,
     reading,
     replace_links,
     staging,
@@ -332,7 +333,7 @@ class Storage:
         name = f"{UPLOADS}/{digest.removeprefix('sha256:')}/{path.name}"
         uri = datastore_uri(DEFAULT_DATASTORE, name)
         target = self.path_of(uri)
-        if not target.exists():
+        if not (mark_used(target.parent) and target.exists()):
             with staging(self.datastores.root / ".staging/.upload") as place:
                 copy = place / path.name
                 self._copy(path, copy, digest)
