@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
-from mlops_dagster.system.process_tree import MARK
 from mlops_dagster.system.walk import Entry, Links, walk
 from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.ground.plan import Data, Value, encode
@@ -292,11 +291,13 @@ class LocalJobs(Jobs):
     def _plan_options(self, notify: Callable[[str], None]) -> PlanOptions:
         from mlops_dagster.workspace.local.ground.options import PlanOptions
         from mlops_dagster.workspace.local.ground.substitutions import read_substitutions
+        from mlops_dagster.workspace.local.ground.variables import job_variables
 
         own = self._state.home / SUBSTITUTIONS
         files = [self._options.substitutions, own if own.exists() else None]
         found = read_substitutions(*(file for file in files if file is not None))
-        return PlanOptions(self._options.isolate, found, notify)
+        variables = job_variables(self._state.home, os.environ)
+        return PlanOptions(self._options.isolate, found, variables.digest, notify)
 
     def _component_finder(self, options: PlanOptions) -> Callable[[str], Path | None]:
         from mlops_dagster.workspace.local.planning.components import ProjectComponents
@@ -349,8 +350,10 @@ class LocalJobs(Jobs):
 
     def _insert(self, planned: Planned) -> bool:
         """Make the job's rows; False where somebody else was faster."""
-        environment = {key: value for key, value in os.environ.items() if key != MARK}
-        plan = (planned.plan.root, encode(planned.plan), sys.executable, json.dumps(environment))
+        from mlops_dagster.workspace.local.ground.variables import job_variables
+
+        variables = json.dumps(job_variables(self._state.home, os.environ).all)
+        plan = (planned.plan.root, encode(planned.plan), sys.executable, variables)
         done = self._done_before(planned)
         try:
             with self._state.write() as connection:

@@ -386,6 +386,8 @@ class _Draft:
         )
         for text in (*remarks, *runtime.notes):
             self._notify(text if text in remarks or not context.path else f"{context.path}: {text}")
+        if (digest := self._options.variables_digest) is not None:
+            runtime = replace(runtime, asked={**runtime.asked, "variables": digest})
         return runtime
 
     def _notify(self, text: str) -> None:
