@@ -14,6 +14,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from mlops_dagster.aml.base import Value
 from mlops_dagster.aml.document import parse_model, read_document
@@ -78,9 +81,15 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def _checked(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a NUL character, which no process can be given")
+    return text
+
+
 class _File(Value):
     pass_on: tuple[str, ...] = ()
-    set: dict[str, str] = {}
+    set: dict[str, Annotated[str, AfterValidator(_checked)]] = {}
 
 
 def _read(file: Path) -> tuple[tuple[str, ...], Mapping[str, str]]:

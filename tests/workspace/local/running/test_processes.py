@@ -67,9 +67,14 @@ def test_the_homes_file_names_further_variables(
 def test_a_mistake_in_the_file_of_variables_is_told_with_its_line(
     local: LocalWorkspace, job: WriteJob
 ) -> None:
-    (local.home / "variables.yml").write_text("set: {}\npass: [A]\n")
-    with pytest.raises(InvalidDocument, match=r"variables\.yml:2: pass"):
-        local.jobs.submit(job("command: 'true'"))
+    file = local.home / "variables.yml"
+    for text, mistake in (
+        ("set: {}\npass: [A]\n", r"variables\.yml:2: pass"),
+        ('set:\n  A: "x\\0"\n', r"variables\.yml:2: set\.A: .*NUL"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InvalidDocument, match=mistake):
+            local.jobs.submit(job("command: 'true'"))
 
 
 def test_a_step_is_reused_whatever_the_shell_has_unless_the_file_names_it(
