@@ -34,7 +34,7 @@ def copy_tree(source: Path, target: Path, *, link: bool = False) -> None:
         link: read-only files, which nobody changes, are hard-linked where the disk allows it.
     """
     found = entries(source)
-    place = _linked_or_copied if link else _copied
+    place = _link_or_copy_file if link else _copy_file
     target.parent.mkdir(parents=True, exist_ok=True)
     if len(found) == 1 and not found[0].name:
         place(found[0], target)
@@ -205,11 +205,11 @@ def _replace_link(link: Path, root: Path) -> None:
     beside.rename(link)
 
 
-def _copied(entry: Entry, target: Path) -> None:
+def _copy_file(entry: Entry, target: Path) -> None:
     shutil.copyfile(entry.real, target)
 
 
-def _linked_or_copied(entry: Entry, target: Path) -> None:
+def _link_or_copy_file(entry: Entry, target: Path) -> None:
     if not is_writable(entry.status):
         try:
             os.link(entry.real, target)

@@ -28,7 +28,7 @@ def open_database(
             sqlite.org/pragma.html#pragma_synchronous.
         wait_seconds: how long a statement waits for other processes.
     """
-    connection = _connected(str(file), uri=False, wait_seconds=wait_seconds)
+    connection = _connect(str(file), uri=False, wait_seconds=wait_seconds)
     try:
         _use_wal(connection, wait_seconds)
         connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -46,9 +46,7 @@ def open_existing(file: Path, *, read_only: bool, wait_seconds: float = 30) -> s
             repaired before it can be read, which needs write access.
     """
     mode = "ro" if read_only else "rw"
-    return _connected(
-        f"{file.absolute().as_uri()}?mode={mode}", uri=True, wait_seconds=wait_seconds
-    )
+    return _connect(f"{file.absolute().as_uri()}?mode={mode}", uri=True, wait_seconds=wait_seconds)
 
 
 @contextmanager
@@ -76,7 +74,7 @@ def available(what: str, *, remedy: str) -> Iterator[None]:
         raise WorkspaceUnavailable(f"{what}: {error}.", remedy=remedy) from error
 
 
-def _connected(database: str, *, uri: bool, wait_seconds: float) -> sqlite3.Connection:
+def _connect(database: str, *, uri: bool, wait_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         database, uri=uri, timeout=wait_seconds, isolation_level=None, check_same_thread=False
     )

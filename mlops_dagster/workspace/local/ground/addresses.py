@@ -29,7 +29,7 @@ def download_address(text: str) -> str | None:
     return "https://{account}.blob.{cloud}/{container}/{path}".format_map(blob.groupdict())
 
 
-def elsewhere(text: str, type: str | None = None) -> str | None:
+def unavailable_reason(text: str, type: str | None = None) -> str | None:
     """Why what an address names cannot be had here; None where it can, or may be.
 
     Args:
@@ -47,7 +47,7 @@ def elsewhere(text: str, type: str | None = None) -> str | None:
     return None
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """An address without what is often a secret: a query (a shared access signature), a password.
 
     What stands before the ``@`` of ``wasbs://`` and ``abfss://`` is a container's name.
@@ -57,7 +57,7 @@ def redacted(text: str) -> str:
     return re.sub(r"^(https?://)[^/@]*@|(?<=//)[^/@]*:[^/@]*@", r"\1", text.partition("?")[0])
 
 
-def instead_of(text: str, field: str, type: str | None = None) -> str:
+def substitution_remedy(text: str, field: str, type: str | None = None) -> str:
     """How to put a local file in the place of an address; for a remedy.
 
     Args:
@@ -72,6 +72,6 @@ def instead_of(text: str, field: str, type: str | None = None) -> str:
         section = reference.kind
     return (
         f"Give a local file or folder instead: --set {field or 'inputs.NAME'}.path=PATH, or "
-        f"`{section}: {{{redacted(text)}: PATH}}` in .mlops/{SUBSTITUTIONS} or in the file that "
+        f"`{section}: {{{redact(text)}: PATH}}` in .mlops/{SUBSTITUTIONS} or in the file that "
         "--substitutions names."
     )

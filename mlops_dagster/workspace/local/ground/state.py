@@ -75,7 +75,7 @@ class State:
     def _connect(self) -> Iterator[sqlite3.Connection]:
         if self._open_connection is None:
             self._open_connection = _OpenConnection(self._database)
-        with closing(_opened(self._database)) as connection:
+        with closing(_open(self._database)) as connection:
             yield connection
 
     def _available(self) -> AbstractContextManager[None]:
@@ -89,10 +89,10 @@ class _OpenConnection:
     """A connection that is only kept open: while one is, closing another costs no checkpoint."""
 
     def __init__(self, database: Path) -> None:
-        weakref.finalize(self, _opened(database).close)
+        weakref.finalize(self, _open(database).close)
 
 
-def _opened(database: Path) -> sqlite3.Connection:
+def _open(database: Path) -> sqlite3.Connection:
     return open_database(database, synchronous="NORMAL")
 
 

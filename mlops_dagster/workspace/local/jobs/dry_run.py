@@ -11,11 +11,11 @@ from mlops_dagster.workspace.local.storage.storage import Resolved, Storage
 class DryRunStorage(Storage):
     """A storage that neither uploads nor downloads: a path or address stands for itself."""
 
-    def _uploaded(self, path: Path, field: str) -> Resolved:
+    def upload(self, path: Path, field: str) -> Resolved:
         uri = self.datastores.uri_of(path)
-        return self._at(uri, field) if uri is not None else Resolved(path.as_uri(), path)
+        return self.resolve_uri(uri, field) if uri is not None else Resolved(path.as_uri(), path)
 
-    def _downloaded(self, url: str, *_: object) -> Resolved:
+    def download(self, url: str, *_: object) -> Resolved:
         return Resolved(url, self.datastores.root)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlops_dagster.workspace.local.ground.plan import Data, PlannedStep, Value, literal_text
 from mlops_dagster.workspace.local.records import logs
-from mlops_dagster.workspace.local.software.interpreter import Interpreter, at_hand
+from mlops_dagster.workspace.local.software.interpreter import Interpreter, current_interpreter
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.bindings import Binding
@@ -41,7 +41,7 @@ class Task:
     working: Path
     progress: Path
     environment: Mapping[str, str]
-    interpreter: Interpreter = field(default_factory=at_hand)
+    interpreter: Interpreter = field(default_factory=current_interpreter)
 
     @property
     def logs(self) -> Path:

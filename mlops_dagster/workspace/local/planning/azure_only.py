@@ -25,9 +25,9 @@ from mlops_dagster.aml.step_locations import StepLocation, component_step_locati
 from mlops_dagster.errors import Problem, Unsupported
 from mlops_dagster.workspace.local.ground.addresses import (
     SUBSTITUTIONS,
-    elsewhere,
-    instead_of,
-    redacted,
+    redact,
+    substitution_remedy,
+    unavailable_reason,
 )
 from mlops_dagster.workspace.local.kinds import spark as spark_step
 from mlops_dagster.workspace.local.kinds import table as kinds
@@ -130,12 +130,12 @@ def _out_of_reach(location: StepLocation, instead: Instead) -> Iterator[Problem]
         spec = location.step.component.inputs.get(name)
         type_ = value.type or (spec.type if spec is not None else None)
         address = instead(value.path, type_)
-        if (reason := elsewhere(address, type_)) is not None:
+        if (reason := unavailable_reason(address, type_)) is not None:
             field = ".".join(("jobs", *location.path.split("."), "inputs", name))
             yield location.problem(
                 f"inputs.{name}",
-                f"{redacted(address)} {reason}.",
-                instead_of(address, field if location.path else f"inputs.{name}"),
+                f"{redact(address)} {reason}.",
+                substitution_remedy(address, field if location.path else f"inputs.{name}"),
             )
 
 

@@ -34,7 +34,7 @@ class LocalCompute(Compute):
         self._cloud = cloud.absolute() if cloud is not None else None
 
     def get(self, name: str) -> ComputeTarget:
-        target = self._declared().get(name)
+        target = self._declared_targets().get(name)
         if target is None:
             if self._cloud is not None and name not in _UNDECLARED:
                 raise self._unknown(name)
@@ -44,7 +44,7 @@ class LocalCompute(Compute):
     def list(self) -> Sequence[ComputeTarget]:
         if self._cloud is None:
             return [self.get("local")]
-        declared = self._declared()
+        declared = self._declared_targets()
         return [self._counted(declared[name]) for name in sorted(declared)]
 
     def slots_key(self, name: str) -> str:
@@ -69,7 +69,7 @@ class LocalCompute(Compute):
     def _usage(self, key: str) -> tuple[int, int]:
         """Nodes in use and jobs that wait; the table is made with the first job."""
         there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'jobs'"
-        working, waiting = _quoted(ACTIVE), _quoted(WAITING)
+        working, waiting = _quoted_list(ACTIVE), _quoted_list(WAITING)
         count = f"""
             SELECT coalesce(sum(CASE WHEN status IN ({working}) THEN nodes END), 0),
                    coalesce(sum(status IN ({waiting})), 0)
@@ -81,7 +81,7 @@ class LocalCompute(Compute):
             busy, queued = connection.execute(count, (key,)).fetchone()
         return busy, queued
 
-    def _declared(self) -> dict[str, ComputeTarget]:
+    def _declared_targets(self) -> dict[str, ComputeTarget]:
         return {name: _target(asset) for name, asset in self._assets().items()}
 
     def _assets(self) -> dict[str, ComputeAsset]:
@@ -105,7 +105,7 @@ class LocalCompute(Compute):
         return found
 
     def _unknown(self, name: str) -> NotFound:
-        known = self._declared()
+        known = self._declared_targets()
         near = suggest(name, known)
         where = f"Targets are declared in {self._cloud}/compute/NAME.yml."
         return NotFound("compute", name, remedy=f"{near} {where}" if near else where)
@@ -122,5 +122,5 @@ def _target(asset: ComputeAsset) -> ComputeTarget:
     )
 
 
-def _quoted(names: Sequence[str]) -> str:
+def _quoted_list(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)

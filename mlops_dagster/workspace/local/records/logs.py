@@ -45,7 +45,7 @@ def append(home: Path, job: str, text: str) -> None:
         os.close(descriptor)
 
 
-def trouble(home: Path, job: str) -> str | None:
+def write_problem(home: Path, job: str) -> str | None:
     """Why nothing more can be written where a job's log lies; None where it can."""
     probe = log_file(home, job).with_name(".probe")
     try:

@@ -270,8 +270,8 @@ def _exit_reason(context: RunContext, step: PlannedStep, ending: Ending) -> str:
         how = f"exited with status {ending.status}"
         if ending.status == 128 + signal.SIGKILL:
             how += " (SIGKILL; perhaps the memory ran out)"
-    if (trouble := logs.trouble(context.home, step.job)) is not None:
-        how += f", and its log could not be written ({trouble})"
+    if (problem := logs.write_problem(context.home, step.job)) is not None:
+        how += f", and its log could not be written ({problem})"
     said = [
         line.strip()
         for line in logs.tail(logs.log_file(context.home, step.job), 20).splitlines()

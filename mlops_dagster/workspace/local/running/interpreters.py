@@ -1,4 +1,4 @@
-"""The interpreter of a step that is about to run: at hand, named, built, or with an overlay."""
+"""The interpreter of a step that is about to run: at hand, named_interpreter, built, or with an overlay."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from mlops_dagster.system.processes import Cancellation
 from mlops_dagster.workspace.local.ground.plan import PlannedStep
 from mlops_dagster.workspace.local.queue import queue
 from mlops_dagster.workspace.local.records import logs
-from mlops_dagster.workspace.local.software.build import Builder, failed, isolated, uv_program
+from mlops_dagster.workspace.local.software.build import (
+    Builder,
+    build_environment,
+    build_error,
+    uv_program,
+)
 from mlops_dagster.workspace.local.software.choice import installs, installs_with_conda
 from mlops_dagster.workspace.local.software.interpreter import (
     Interpreter,
-    at_hand,
-    named,
-    of_environment,
+    current_interpreter,
+    environment_interpreter,
+    named_interpreter,
 )
-from mlops_dagster.workspace.local.software.overlay import overlay
+from mlops_dagster.workspace.local.software.overlay import make_overlay
 from mlops_dagster.workspace.local.software.software import Software
 from mlops_dagster.workspace.local.storage import artifacts
 
@@ -48,13 +53,13 @@ def prepare(
     runtime, folder = step.runtime, artifacts.python_folder(home, step.job)
     builder = _JobBuilder(home, step.job, cancellation)
     if runtime.interpreter is not None:
-        found = named(Path(runtime.interpreter), folder / "bin")
+        found = named_interpreter(Path(runtime.interpreter), folder / "bin")
     elif runtime.requirements is not None:
         software = Software(runtime.python, tuple(runtime.requirements))
-        found = of_environment(isolated(software, home, builder))
+        found = environment_interpreter(build_environment(software, home, builder))
         builder.end()
     else:
-        found = at_hand()
+        found = current_interpreter()
     command = _all_commands(step, working)
     if not installs(command):
         return found
@@ -65,7 +70,7 @@ def prepare(
             "Its command installs packages with conda, which installs nothing here: name them in "
             "the conda file and run with --isolate, or use pip.",
         )
-    return overlay(found, folder / "overlay", builder)
+    return make_overlay(found, folder / "make_overlay", builder)
 
 
 class _JobBuilder(Builder):
@@ -97,7 +102,7 @@ class _JobBuilder(Builder):
         if ending.status:
             said = logs.tail(self._log, _LINES)
             logs.append(self._home, self._job, said)
-            raise failed(arguments, said[-_LONGEST_REASON:])
+            raise build_error(arguments, said[-_LONGEST_REASON:])
 
     def begin(self, what: str) -> None:
         self._begun = time.monotonic()

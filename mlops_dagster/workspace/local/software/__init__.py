@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from mlops_dagster.workspace.local.software.build import isolated
+from mlops_dagster.workspace.local.software.build import build_environment
 from mlops_dagster.workspace.local.software.choice import choose
-from mlops_dagster.workspace.local.software.interpreter import Interpreter, at_hand
-from mlops_dagster.workspace.local.software.overlay import overlay
-from mlops_dagster.workspace.local.software.software import Software, missing, software_of
+from mlops_dagster.workspace.local.software.interpreter import Interpreter, current_interpreter
+from mlops_dagster.workspace.local.software.overlay import make_overlay
+from mlops_dagster.workspace.local.software.software import (
+    Software,
+    missing_packages,
+    required_software,
+)
 
 __all__ = [
     "Interpreter",
     "Software",
-    "at_hand",
+    "current_interpreter",
     "choose",
-    "isolated",
-    "missing",
-    "overlay",
-    "software_of",
+    "build_environment",
+    "missing_packages",
+    "make_overlay",
+    "required_software",
 ]

@@ -39,7 +39,7 @@ class Builder:
             stdin=subprocess.DEVNULL,
         )
         if ran.returncode != 0:
-            raise failed(arguments, ran.stderr)
+            raise build_error(arguments, ran.stderr)
 
     def begin(self, what: str) -> None:
         """Called before something is built that was not there."""
@@ -49,7 +49,7 @@ class Builder:
         time.sleep(_PAUSE)
 
 
-def isolated(software: Software, home: Path, builder: Builder | None = None) -> Path:
+def build_environment(software: Software, home: Path, builder: Builder | None = None) -> Path:
     """The interpreter of a virtual environment that has just what ``software`` asks for.
 
     Built once a content below ``home/environments`` and found again without a network; built anew
@@ -66,13 +66,13 @@ def isolated(software: Software, home: Path, builder: Builder | None = None) -> 
     digest = hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16]
     place = home / "environments" / digest
     if not _is_ready(place):
-        with _locked(place, builder.pause):
+        with _build_lock(place, builder.pause):
             if not _is_ready(place):
                 count = len(software.requirements)
                 builder.begin(f"Python {python}, {count} package{'' if count == 1 else 's'}")
                 _build(place, python, software.requirements, builder)
     mark_used(place / READY)
-    return interpreter_of(place)
+    return interpreter_path(place)
 
 
 def refuse_unavailable(software: Software, field: str = "") -> None:
@@ -97,7 +97,7 @@ def uv_program() -> str:
     return find_uv_bin()
 
 
-def failed(arguments: Sequence[str], said: str) -> MlopsError:
+def build_error(arguments: Sequence[str], said: str) -> MlopsError:
     """That uv could not do something, with the last that it said."""
     lines = "\n".join(said.strip().splitlines()[-_LAST_LINES:])
     what = " ".join(word for word in arguments[:2] if not word.startswith("-"))
@@ -120,10 +120,10 @@ def _build(place: Path, python: str, requirements: Sequence[str], builder: Build
         lines.write_text("".join(f"{line}\n" for line in (*requirements, *_ALWAYS)))
         builder.uv(
             "pip", "install", "--quiet", "--compile-bytecode",
-            "--python", str(interpreter_of(place)), "--requirement", str(lines),
+            "--python", str(interpreter_path(place)), "--requirement", str(lines),
         )  # fmt: skip
         # As every conda environment has it; few jobs use it, so that it is not compiled.
-        builder.uv("pip", "install", "--quiet", "--python", str(interpreter_of(place)), "pip")
+        builder.uv("pip", "install", "--quiet", "--python", str(interpreter_path(place)), "pip")
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
@@ -132,19 +132,19 @@ def _build(place: Path, python: str, requirements: Sequence[str], builder: Build
 
 def _is_ready(place: Path) -> bool:
     ready = place / READY
-    if not ready.exists() or not interpreter_of(place).exists():
+    if not ready.exists() or not interpreter_path(place).exists():
         return False
     built_at = ready.read_bytes()  # empty where an earlier version built it
     return built_at in (b"", os.fsencode(place.resolve()))
 
 
-def interpreter_of(place: Path) -> Path:
+def interpreter_path(place: Path) -> Path:
     """The program of the virtual environment at ``place``."""
     return place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 @contextmanager
-def _locked(place: Path, pause: Callable[[], None]) -> Iterator[None]:
+def _build_lock(place: Path, pause: Callable[[], None]) -> Iterator[None]:
     """One process builds; the others wait for it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_suffix(".lock").open("w") as lock:

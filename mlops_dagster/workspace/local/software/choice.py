@@ -11,9 +11,9 @@ from mlops_dagster.workspace.local.ground.plan import Runtime
 from mlops_dagster.workspace.local.software.build import refuse_unavailable
 from mlops_dagster.workspace.local.software.software import (
     Software,
-    missing,
-    requirements_in,
-    software_of,
+    missing_packages,
+    read_requirements,
+    required_software,
 )
 
 if TYPE_CHECKING:
@@ -54,17 +54,17 @@ def choose(
     if instead is not None and instead.python is not None:
         return Runtime(asked, interpreter=str(instead.python)), ()
     if instead is not None and instead.requirements is not None:
-        lines = requirements_in(instead.requirements)
+        lines = read_requirements(instead.requirements)
         return Runtime(asked, requirements=lines), ()
     if environment.conda is None:
-        remark = f"{_unused(environment)}; the interpreter at hand stands for it."
+        remark = f"{_unused_note(environment)}; the interpreter at hand stands for it."
         return Runtime(asked), (remark,)
-    software = software_of(environment)
+    software = required_software(environment)
     asked["requirements"] = list(software.requirements)
     if isolate:
         refuse_unavailable(software, field)
         return Runtime(asked, requirements=software.requirements, python=software.python), ()
-    return Runtime(asked, notes=tuple(_lacking(software))), ()
+    return Runtime(asked, notes=tuple(_missing_notes(software))), ()
 
 
 def installs(command: str) -> bool:
@@ -77,8 +77,8 @@ def installs_with_conda(command: str) -> bool:
     return bool(_CONDA_INSTALLS.search(command))
 
 
-def _lacking(software: Software) -> list[str]:
-    lacking = missing(software)
+def _missing_notes(software: Software) -> list[str]:
+    lacking = missing_packages(software)
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if software.python and software.python.split(".")[:2] != here.split("."):
         lacking.insert(0, f"python={software.python} (it is {here})")
@@ -98,7 +98,7 @@ def _identity(environment: Environment) -> dict[str, Any]:
     return environment.model_dump(mode="json", include=fields, exclude_none=True)
 
 
-def _unused(environment: Environment) -> str:
+def _unused_note(environment: Environment) -> str:
     """What an environment is that says nothing of its packages."""
     if environment.build is not None:
         return f"The Docker build context {environment.build.path} is not built on this machine"

@@ -45,13 +45,13 @@ class Interpreter:
         }
 
 
-def at_hand() -> Interpreter:
+def current_interpreter() -> Interpreter:
     """The one that runs this."""
     python = Path(sys.executable)
     return Interpreter(python, (python.parent,))
 
 
-def of_environment(python: Path) -> Interpreter:
+def environment_interpreter(python: Path) -> Interpreter:
     """The one of a virtual environment, by the path that the environment knows it by."""
     variables = {}
     if (python.parent.parent / "pyvenv.cfg").is_file():
@@ -59,9 +59,9 @@ def of_environment(python: Path) -> Interpreter:
     return Interpreter(python, (python.parent,), variables, apart=True)
 
 
-def named(python: Path, place: Path) -> Interpreter:
+def named_interpreter(python: Path, place: Path) -> Interpreter:
     """One that somebody named; ``python`` is made to mean it by a script below ``place``."""
-    found = of_environment(python)
+    found = environment_interpreter(python)
     beside = python.parent / "python"
     if beside.exists() and beside.samefile(python):
         return found

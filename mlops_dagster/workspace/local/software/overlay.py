@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mlops_dagster.workspace.local.software.build import Builder, interpreter_of
+from mlops_dagster.workspace.local.software.build import Builder, interpreter_path
 from mlops_dagster.workspace.local.software.interpreter import Interpreter, script
 
 _SITES = (
@@ -30,7 +30,7 @@ exec "${0##*/}" "$@"
 """
 
 
-def overlay(below: Interpreter, place: Path, builder: Builder | None = None) -> Interpreter:
+def make_overlay(below: Interpreter, place: Path, builder: Builder | None = None) -> Interpreter:
     """A new environment at ``place`` that sees all that ``below`` has.
 
     What a command installs there with ``pip`` is found first and changes nothing underneath.
@@ -39,7 +39,7 @@ def overlay(below: Interpreter, place: Path, builder: Builder | None = None) -> 
     sites = _sites(below.python)
     has_pip = any((Path(folder) / "pip" / "__init__.py").is_file() for folder in sites)
     builder.uv("venv", "--quiet", "--no-project", "--python", str(below.python), str(place))
-    python = interpreter_of(place)
+    python = interpreter_path(place)
     own = next(place.glob("lib/python*/site-packages"), place / "Lib" / "site-packages")
     # As `site` itself does it, so that what a .pth file adds underneath is there as well.
     lines = [f"import site; site.addsitedir({folder!r})\n" for folder in sites]

@@ -51,7 +51,7 @@ class Software:
     image: str | None = None
 
 
-def software_of(environment: Environment | None) -> Software:
+def required_software(environment: Environment | None) -> Software:
     """Read an environment's conda specification; an image alone asks for nothing that pip has."""
     if environment is None:
         return Software()
@@ -78,7 +78,7 @@ def software_of(environment: Environment | None) -> Software:
     return Software(python, tuple(requirements), tuple(unavailable), environment.image)
 
 
-def missing(software: Software, interpreter: Path | None = None) -> list[str]:
+def missing_packages(software: Software, interpreter: Path | None = None) -> list[str]:
     """The requirements that an interpreter does not meet, as they were written.
 
     Args:
@@ -91,7 +91,7 @@ def missing(software: Software, interpreter: Path | None = None) -> list[str]:
     return [line for line in software.requirements if not _met(line, version_of)]
 
 
-def requirements_in(file: Path) -> tuple[str, ...]:
+def read_requirements(file: Path) -> tuple[str, ...]:
     """The lines of a file of requirements, with those of the files that it names.
 
     Paths in it become absolute, for whoever reads the lines elsewhere.

@@ -57,7 +57,7 @@ class Datastores:
         with writing(root):
             root.mkdir(parents=True, exist_ok=True)
             self.root = root.resolve()
-            for name in (*_BUILT_IN, *_declared(cloud)):
+            for name in (*_BUILT_IN, *_declared_names(cloud)):
                 (self.root / name).mkdir(exist_ok=True)
         self.publisher = Publisher(self.root)
 
@@ -90,7 +90,7 @@ class Datastores:
         name, *steps = path.relative_to(self.root).parts or (".",)
         return None if name.startswith(".") else datastore_uri(name, "/".join(steps))
 
-    def found(self, uri: str) -> Path | None:
+    def existing_path(self, uri: str) -> Path | None:
         """The path of what lies at ``uri``; None where nothing does."""
         path = self.path_of(uri)
         with writing(self.root):
@@ -115,7 +115,7 @@ def datastore_uri(datastore: str, path: str) -> str:
     return f"azureml://datastores/{datastore}/paths/{path}"
 
 
-def _declared(cloud: Path | None) -> list[str]:
+def _declared_names(cloud: Path | None) -> list[str]:
     if cloud is None or not (cloud / "datastores").is_dir():
         return []
     from mlops_dagster.aml.document import read_document

@@ -27,7 +27,7 @@ class Digests:
         self._state = state
         state.create(_SCHEMA)
 
-    def of(self, path: Path) -> str:
+    def digest(self, path: Path) -> str:
         """``sha256:...``: of a file's content, or of the names and contents below a folder.
 
         Raises InvalidRequest where the tree holds what has no content of its own (see
@@ -35,16 +35,16 @@ class Digests:
         """
         found = entries(path)
         if len(found) == 1 and not found[0].name:
-            return f"sha256:{self._contents(found, path)[0]}"
+            return f"sha256:{self._content_digests(found, path)[0]}"
         whole = hashlib.sha256()
-        for entry, content in zip(found, self._contents(found, path), strict=True):
+        for entry, content in zip(found, self._content_digests(found, path), strict=True):
             whole.update(f"{len(os.fsencode(entry.name))}:".encode())
             whole.update(os.fsencode(entry.name))
             whole.update(content.encode())
         return f"sha256:{whole.hexdigest()}"
 
-    def _contents(self, found: list[Entry], root: Path) -> list[str]:
-        known = self._known(root.resolve())
+    def _content_digests(self, found: list[Entry], root: Path) -> list[str]:
+        known = self._cached(root.resolve())
         now = time.time_ns()
         learned: list[tuple[str, str, str]] = []
         digests = []
@@ -61,10 +61,10 @@ class Digests:
             digests.append(digest)
             if _changed_at(entry.status) < now - _SETTLED_NS:
                 learned.append((path, stamp, digest))
-        self._keep([row for row in learned if _is_text(row[0])])
+        self._store([row for row in learned if _is_text(row[0])])
         return digests
 
-    def _known(self, root: Path) -> dict[str, tuple[str, str]]:
+    def _cached(self, root: Path) -> dict[str, tuple[str, str]]:
         path = os.fspath(root)
         if not _is_text(path):
             return {}
@@ -76,7 +76,7 @@ class Digests:
             rows = connection.execute(query, (path, f"{path}/", f"{path}0")).fetchall()
         return {row["path"]: (row["stamp"], row["digest"]) for row in rows}
 
-    def _keep(self, learned: list[tuple[str, str, str]]) -> None:
+    def _store(self, learned: list[tuple[str, str, str]]) -> None:
         if learned:
             with self._state.write() as connection:
                 connection.executemany(

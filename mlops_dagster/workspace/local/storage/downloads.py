@@ -4,7 +4,7 @@
 
     .mlops/cache/downloads/
       ADDRESS/                  digest of the address
-        latest.json             what the server said of the newest copy, by which it is asked again
+        latest.json             what the server told of the newest copy; sent back to it, it answers whether that is still right
         VERSION/NAME            a copy, read-only
 """
 
@@ -25,7 +25,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from mlops_dagster.system import atomic
 from mlops_dagster.system.files import make_read_only, mark_used, staging, writing
-from mlops_dagster.workspace.local.ground.addresses import redacted
+from mlops_dagster.workspace.local.ground.addresses import redact
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector, Request
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 
 class NotFetched(Exception):
-    """An address gave no file; the reason is to be told with the input that it belongs to."""
+    """An address gave no file; the reason is to be reported with the input that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,18 @@ class Downloads:
         A copy serves where the server cannot be reached or is out of order.
 
         Args:
-            say: is told of a download with its size, before it begins, and of an old copy.
+            say: called with a line on each download, with its size, before it begins, and on an old copy.
 
         Raises NotFetched, WorkspaceUnavailable where the disk refuses it.
         """
         folder = self._root / hashlib.sha256(url.encode()).hexdigest()[:32]
-        known = _known(folder)
+        known = _latest_copy(folder)
         try:
             file = self._fetch(url, folder, known, say)
         except _Unreachable as problem:
             if known is None:
                 raise NotFetched(str(problem)) from None
-            say(f"{redacted(url)} {problem}; the copy of {known.at} is used.")
+            say(f"{redact(url)} {problem}; the copy of {known.at} is used.")
             file = folder / known.file
         mark_used(folder / LATEST)
         return file
@@ -85,40 +85,40 @@ class Downloads:
 
         try:
             with _opener().open(_request(url, known), timeout=_SECONDS) as response:
-                return self._kept(url, folder, response, say)
+                return self._save(url, folder, response, say)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == http.client.NOT_MODIFIED and known is not None:
                 return folder / known.file
-            said = f"answered {error.code} {error.reason}".strip()
+            reason = f"answered {error.code} {error.reason}".strip()
             if error.code < http.client.INTERNAL_SERVER_ERROR:
-                raise NotFetched(said) from None
-            raise _Unreachable(said) from None
+                raise NotFetched(reason) from None
+            raise _Unreachable(reason) from None
         except urllib.error.URLError as error:
             raise _Unreachable(f"cannot be reached: {error.reason}") from None
         except http.client.InvalidURL:
             raise NotFetched("is not an address") from None
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
-            said = str(error) or type(error).__name__
-            raise _Unreachable(f"cannot be reached: {said}") from None
+            reason = str(error) or type(error).__name__
+            raise _Unreachable(f"cannot be reached: {reason}") from None
 
-    def _kept(self, url: str, folder: Path, response: http.client.HTTPResponse, say: Say) -> Path:
+    def _save(self, url: str, folder: Path, response: http.client.HTTPResponse, say: Say) -> Path:
         length = response.headers.get("Content-Length")
-        whole = int(length) if length is not None and length.isdecimal() else None
-        size = f" ({_shown_size(whole)})" if whole is not None else ""
-        say(f"Downloading {redacted(url)}{size} ...")
+        expected = int(length) if length is not None and length.isdecimal() else None
+        size = f" ({_shown_size(expected)})" if expected is not None else ""
+        say(f"Downloading {redact(url)}{size} ...")
         etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-        told = f"{etag} {modified}" if etag or modified else uuid.uuid4().hex
+        validators = f"{etag} {modified}" if etag or modified else uuid.uuid4().hex
         with writing(self._root), staging(self._root / ".staging") as place:
             file = place / "copy" / _name(urlsplit(url))
             file.parent.mkdir()
-            got = _received(response, file)
-            if whole is not None and got != whole:
-                raise _Unreachable(f"broke off after {got} of {whole} bytes")
-            version = hashlib.sha256(f"{told} {got}".encode()).hexdigest()[:16]
+            count = _receive(response, file)
+            if expected is not None and count != expected:
+                raise _Unreachable(f"broke off after {count} of {expected} bytes")
+            version = hashlib.sha256(f"{validators} {count}".encode()).hexdigest()[:16]
             folder.mkdir(parents=True, exist_ok=True)
             atomic.move(file.parent, folder / version)
-            copy = _Copy(f"{version}/{file.name}", got, _now(), etag, modified)
+            copy = _Copy(f"{version}/{file.name}", count, _now(), etag, modified)
             make_read_only(folder / copy.file)
             atomic.write(folder / LATEST, json.dumps(asdict(copy)).encode())
         return folder / copy.file
@@ -126,7 +126,7 @@ class Downloads:
 
 def older_versions(folder: Path) -> list[Path]:
     """The copies of an address, by its folder, that a newer one has followed."""
-    known = _known(folder)
+    known = _latest_copy(folder)
     if known is None:
         return []
     newest = known.file.partition("/")[0]
@@ -137,17 +137,17 @@ class _Unreachable(Exception):
     """The server did not give an answer that says anything of the file."""
 
 
-def _received(response: http.client.HTTPResponse, to: Path) -> int:
-    got = 0
+def _receive(response: http.client.HTTPResponse, to: Path) -> int:
+    count = 0
     with to.open("wb") as file:
         while True:
             try:
                 chunk = response.read(_CHUNK)
             except (OSError, http.client.HTTPException) as error:
-                raise _Unreachable(f"broke off after {got} bytes: {error}") from None
+                raise _Unreachable(f"broke off after {count} bytes: {error}") from None
             if not chunk:
-                return got
-            got += file.write(chunk)
+                return count
+            count += file.write(chunk)
 
 
 def _request(url: str, known: _Copy | None) -> Request:
@@ -163,10 +163,10 @@ def _request(url: str, known: _Copy | None) -> Request:
     request.add_header("Accept-Encoding", "identity")
     request.add_header("User-Agent", "mlops_dagster")
     if parts.username is not None:
-        given = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         # Not sent on to where a redirect leads.
         request.add_unredirected_header(
-            "Authorization", f"Basic {base64.b64encode(given.encode()).decode()}"
+            "Authorization", f"Basic {base64.b64encode(credentials.encode()).decode()}"
         )
     for header, value in _conditions(known).items():
         request.add_header(header, value)
@@ -199,7 +199,7 @@ def _opener() -> OpenerDirector:
     return opener
 
 
-def _known(folder: Path) -> _Copy | None:
+def _latest_copy(folder: Path) -> _Copy | None:
     try:
         copy = _Copy(**json.loads((folder / LATEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -68,10 +68,14 @@ class LocalModels(Models):
             )
         source = self._storage.local_path(address_of(uri))
         place = self._storage.datastores.uri_of(source) or str(source)
-        known = self._registry.of_job("model", name, job, place)
+        known = self._registry.find_of_job("model", name, job, place)
         if known is not None and version is None:
             return _version(known)
-        described = {**_described(source, type), **(properties or {}), **self._origin_of(job)}
+        all_properties = {
+            **_mlmodel_properties(source, type),
+            **(properties or {}),
+            **self._origin_of(job),
+        }
         datastores = self._storage.datastores
 
         with writing(datastores.root), staging(datastores.root / ".staging/.models") as folder:
@@ -95,7 +99,7 @@ class LocalModels(Models):
                     source=place,
                     description=description,
                     tags=dict(tags or {}),
-                    properties=described,
+                    properties=all_properties,
                     job=job,
                 )
 
@@ -153,7 +157,7 @@ def _uri(path: str) -> str:
     return datastore_uri(DEFAULT_DATASTORE, path)
 
 
-def _described(source: Path, type: str) -> dict[str, str]:
+def _mlmodel_properties(source: Path, type: str) -> dict[str, str]:
     """What the model says of itself in its ``MLmodel`` file (mlflow.org/docs/latest/ml/model)."""
     file = source / "MLmodel"
     if not file.is_file():
@@ -171,11 +175,11 @@ def _described(source: Path, type: str) -> dict[str, str]:
         content = None
     if not isinstance(content, dict):
         raise InvalidRequest(f"{file} is not the YAML that MLflow writes.")
-    described = {"flavors": json.dumps(content.get("flavors") or {}, default=str)}
+    all_properties = {"flavors": json.dumps(content.get("flavors") or {}, default=str)}
     for key in ("mlflow_version", "model_uuid", "run_id"):
         if content.get(key):
-            described[key] = str(content[key])
-    return described
+            all_properties[key] = str(content[key])
+    return all_properties
 
 
 def _version(asset: Asset) -> ModelVersion:

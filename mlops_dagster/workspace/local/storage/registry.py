@@ -111,7 +111,7 @@ class Registry:
             _insert(connection, asset)
         return asset
 
-    def of_job(self, kind: Kind, name: str, job: str | None, source: str) -> Asset | None:
+    def find_of_job(self, kind: Kind, name: str, job: str | None, source: str) -> Asset | None:
         """What the job has already registered from this place under this name."""
         with self._state.read() as connection:
             known = _select(connection, kind, name, "job = ? AND source = ?", job, source)
@@ -143,10 +143,14 @@ class Registry:
                     return asset
             if versions:
                 known = tuple(asset.version for asset in versions)
-                raise NotFound(_SAID[kind], f"azureml:{name}:{version}", remedy=_shown(known))
+                raise NotFound(
+                    _KIND_NAMES[kind], f"azureml:{name}:{version}", remedy=_version_list(known)
+                )
         known = tuple(sorted({asset.name for kind in kinds for asset in self.latest(kind)}))
-        said = " or ".join(_SAID[kind] for kind in kinds)
-        raise NotFound(said, name, known=known, remedy=None if known else "None is registered.")
+        kind_names = " or ".join(_KIND_NAMES[kind] for kind in kinds)
+        raise NotFound(
+            kind_names, name, known=known, remedy=None if known else "None is registered."
+        )
 
     def versions(self, kind: Kind, name: str) -> list[Asset]:
         """Every version of one name, newest first."""
@@ -178,14 +182,14 @@ class Registry:
 def check_name(kind: Kind, name: str, version: str | None) -> None:
     """Raises InvalidRequest for a name or version that Azure ML would not take."""
     if not is_asset_name(name):
-        message = f"{name!r} cannot be the name of a {_SAID[kind]}."
+        message = f"{name!r} cannot be the name of a {_KIND_NAMES[kind]}."
         raise InvalidRequest(message, remedy=NAME_REMEDY)
     if version is not None and not is_asset_version(version):
-        message = f"{version!r} cannot be the version of a {_SAID[kind]}."
+        message = f"{version!r} cannot be the version of a {_KIND_NAMES[kind]}."
         raise InvalidRequest(message, remedy=VERSION_REMEDY)
 
 
-_SAID: Mapping[Kind, str] = {"data": "data asset", "model": "model"}
+_KIND_NAMES: Mapping[Kind, str] = {"data": "data asset", "model": "model"}
 
 
 def _next_version(connection: sqlite3.Connection, kind: Kind, name: str) -> str:
@@ -235,5 +239,5 @@ def _asset(row: sqlite3.Row) -> Asset:
     )
 
 
-def _shown(known: Sequence[str]) -> str:
+def _version_list(known: Sequence[str]) -> str:
     return f"Its versions: {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}."

@@ -100,7 +100,7 @@ def remove_if_due(state: State) -> list[Path]:
 def remove_unneeded(state: State, days: float) -> list[Path]:
     """Remove what nothing has used for so many days and nothing refers to; returns what went."""
     cutoff = time.time() - days * _DAY
-    needed = _needed(state, cutoff)
+    needed = _find_needed(state, cutoff)
     # A job that has not ended may use an environment that it has found when it began.
     environments_cutoff = min(cutoff, needed.since)
     removed = [each.folder for each in _candidates(state.home, needed) if _remove(each, cutoff)]
@@ -109,7 +109,7 @@ def remove_unneeded(state: State, days: float) -> list[Path]:
     ]
 
 
-def _needed(state: State, cutoff: float) -> _Needed:
+def _find_needed(state: State, cutoff: float) -> _Needed:
     state.create(records.SCHEMA)
     Registry(state)
     ended = [status for status in JobStatus if status.is_terminal]

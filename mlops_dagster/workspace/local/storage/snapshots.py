@@ -142,7 +142,7 @@ def _check_unchanged(entries: list[_Entry]) -> None:
 
 
 def _entries(source: Path) -> Iterator[_Entry]:
-    ignored = _ignored(source)
+    ignored = _ignore_rule(source)
 
     def leave_out(name: str) -> bool:
         return name.rstrip("/").rpartition("/")[2] in _ALWAYS_LEFT_OUT or ignored(name)
@@ -158,7 +158,7 @@ def _entries(source: Path) -> Iterator[_Entry]:
         raise InvalidRequest(message, remedy="Remove it, or name it in .amlignore.") from None
 
 
-def _ignored(source: Path) -> Callable[[str], bool]:
+def _ignore_rule(source: Path) -> Callable[[str], bool]:
     """Whether ``.amlignore`` leaves a name out, or else ``.gitignore``."""
     for name in (".amlignore", ".gitignore"):
         file = source / name

@@ -34,9 +34,9 @@ from mlops_dagster.system.files import (
 )
 from mlops_dagster.workspace.local.ground.addresses import (
     download_address,
-    elsewhere,
-    instead_of,
-    redacted,
+    redact,
+    substitution_remedy,
+    unavailable_reason,
 )
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
@@ -118,20 +118,62 @@ class Storage:
         reference = parse_reference(text)
         match reference:
             case LocalPath():
-                return self._uploaded(self._existing(reference.path, field), field)
+                return self.upload(self._existing(reference.path, field), field)
             case DatastorePath():
-                return self._at(datastore_uri(reference.datastore, reference.path), field)
+                return self.resolve_uri(datastore_uri(reference.datastore, reference.path), field)
             case Registered():
-                asset = self._asset(reference, field, type)
+                asset = self._find_asset(reference, field, type)
                 again = partial(self.resolve, field=field, type=type, instead=instead, say=say)
-                return self._as_registered(asset, again(asset.uri))
+                return self._registered_content(asset, again(asset.uri))
             case JobOutput():
                 return self._output_of(reference, field)
             case _:
-                if (reason := elsewhere(text, type)) is not None:
-                    message = f"{_named(field)} is {redacted(text)}, which {reason}."
-                    raise Unsupported(message, remedy=instead_of(text, field))
-                return self._downloaded(text, field, say)
+                if (reason := unavailable_reason(text, type)) is not None:
+                    message = f"{_field_phrase(field)} is {redact(text)}, which {reason}."
+                    raise Unsupported(message, remedy=substitution_remedy(text, field))
+                return self.download(text, field, say)
+
+    def upload(self, path: Path, field: str) -> Resolved:
+        """A local file or folder as an input: where it lies in a datastore, once it is uploaded."""
+        uri = self.datastores.uri_of(path)
+        if uri is not None:
+            return self.resolve_uri(uri, field)
+        if self._home.is_relative_to(path):
+            raise InvalidRequest(
+                f"{_field_phrase(field)} is {path}, which holds the workspace's own state {self._home}.",
+                remedy="Name a folder that holds only data.",
+            )
+        with writing(self._home):
+            uri = self._store(path, self.digest(path))
+        return Resolved(uri, self.path_of(uri))
+
+    def download(self, url: str, field: str, say: Say) -> Resolved:
+        """What lies at an ``http(s)://`` address as an input, downloaded unless it was before."""
+        from mlops_dagster.workspace.local.storage.downloads import Downloads, NotFetched
+
+        try:
+            file = Downloads(self._home).fetch(download_address(url) or url, say=say)
+        except NotFetched as problem:
+            raise MlopsError(
+                f"{_field_phrase(field)} is {redact(url)}, which {problem}.",
+                remedy=substitution_remedy(url, field),
+            ) from None
+        return self.upload(file, field)
+
+    def resolve_uri(self, uri: str, field: str) -> Resolved:
+        """What lies at a datastore URI as an input."""
+        path = self.datastores.existing_path(uri)
+        if path is not None:
+            return Resolved(uri, path)
+        if uri.endswith("/**"):
+            return self.resolve_uri(uri.removesuffix("**"), field)
+        if re.search(r"[*?\[]", uri):
+            raise Unsupported(
+                f"{_field_phrase(field)} is a pattern, {uri}, and nothing has exactly this name.",
+                remedy="Name the file, or the folder that holds the files.",
+            )
+        remedy = f"{_neighbours(self.path_of(uri), field)} {substitution_remedy(uri, field)}"
+        raise NotFound("file or folder", uri, remedy=remedy)
 
     def local_path(self, text: str) -> Path:
         """Where the content of an address can be read; a local path stands for itself.
@@ -197,11 +239,11 @@ class Storage:
         once it has changed.
         """
         self.digest(found.path)  # may take its time, so that it is known below
-        with writing(self._home), self._settled(found.path):
+        with writing(self._home), self._publishing_paused(found.path):
             digest = self.digest(found.path)
-            if self._is_kept(found.path) or not is_read_only(found.path):
+            if self._is_immutable(found.path) or not is_read_only(found.path):
                 return found.uri, digest
-            return self._keep(found.path, digest), digest
+            return self._store(found.path, digest), digest
 
     def discard(self, job: str) -> None:
         """Remove what a job staged and did not publish."""
@@ -230,7 +272,7 @@ class Storage:
         if not path.exists():
             raise NotFound("file or folder", str(path), remedy="Check the path.")
         with reading(path):
-            return self._digests.of(path)
+            return self._digests.digest(path)
 
     def copy(self, path: Path, to: Path) -> str:
         """Copy a file or folder, as a read-only one; returns the digest of both.
@@ -238,7 +280,7 @@ class Storage:
         Raises as ``digest`` does, and InvalidRequest where it is written to meanwhile.
         """
         self.digest(path)  # may take its time, so that it is known below
-        with self._settled(path):
+        with self._publishing_paused(path):
             digest = self.digest(path)
             self._copy(path, to, digest)
         return digest
@@ -252,51 +294,28 @@ class Storage:
             )
         make_read_only(to)
 
-    def _settled(self, path: Path) -> AbstractContextManager[None]:
+    def _publishing_paused(self, path: Path) -> AbstractContextManager[None]:
         """As long as the block runs, no job publishes an output to ``path``."""
         if path.is_relative_to(self.datastores.root):
             return self.datastores.publisher.exclusively()
         return nullcontext()
 
-    def _at(self, uri: str, field: str) -> Resolved:
-        path = self.datastores.found(uri)
-        if path is not None:
-            return Resolved(uri, path)
-        if uri.endswith("/**"):
-            return self._at(uri.removesuffix("**"), field)
-        if re.search(r"[*?\[]", uri):
-            raise Unsupported(
-                f"{_named(field)} is a pattern, {uri}, and nothing has exactly this name.",
-                remedy="Name the file, or the folder that holds the files.",
-            )
-        remedy = f"{_neighbours(self.path_of(uri), field)} {instead_of(uri, field)}"
-        raise NotFound("file or folder", uri, remedy=remedy)
-
-    def _asset(self, reference: Registered, field: str, type: str | None) -> Asset:
+    def _find_asset(self, reference: Registered, field: str, type: str | None) -> Asset:
         if reference.label not in (None, "latest"):
             raise InvalidRequest(
-                f"{_named(field)} asks for the label {reference.label!r} of {reference.name!r}.",
+                f"{_field_phrase(field)} asks for the label {reference.label!r} of {reference.name!r}.",
                 remedy="Write a version, or @latest.",
             )
         kinds: tuple[Kind, ...] = ("model", "data") if type in MODEL_TYPES else ("data", "model")
         try:
             return self._registry.find(kinds, reference.name, reference.version)
         except NotFound as missing:
-            remedies = (missing.remedy, instead_of(_written(reference), field, type))
+            remedies = (
+                missing.remedy,
+                substitution_remedy(_reference_text(reference), field, type),
+            )
             remedy = " ".join(filter(None, remedies))
             raise NotFound(missing.kind, missing.name, remedy=remedy) from None
-
-    def _downloaded(self, url: str, field: str, say: Say) -> Resolved:
-        from mlops_dagster.workspace.local.storage.downloads import Downloads, NotFetched
-
-        try:
-            file = Downloads(self._home).fetch(download_address(url) or url, say=say)
-        except NotFetched as problem:
-            raise MlopsError(
-                f"{_named(field)} is {redacted(url)}, which {problem}.",
-                remedy=instead_of(url, field),
-            ) from None
-        return self._uploaded(file, field)
 
     def _output_of(self, reference: JobOutput, field: str) -> Resolved:
         self._state.create(records.SCHEMA)
@@ -307,28 +326,17 @@ class Storage:
             outputs = records.records(connection, [row])[0].outputs
         if reference.output in records.ARTIFACTS:
             uri = records.artifacts_uri(reference.job)
-            return self._at(f"{uri}/{reference.path}" if reference.path else uri, field)
+            return self.resolve_uri(f"{uri}/{reference.path}" if reference.path else uri, field)
         if reference.output not in outputs:
             remedy = suggest(reference.output, outputs)
             remedy = remedy or f"The job is {row['status']} and has no outputs."
             raise NotFound("output", f"{reference.job}.{reference.output}", remedy=remedy)
         uri = outputs[reference.output].uri
-        return self._at(f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri, field)
+        return self.resolve_uri(
+            f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri, field
+        )
 
-    def _uploaded(self, path: Path, field: str) -> Resolved:
-        uri = self.datastores.uri_of(path)
-        if uri is not None:
-            return self._at(uri, field)
-        if self._home.is_relative_to(path):
-            raise InvalidRequest(
-                f"{_named(field)} is {path}, which holds the workspace's own state {self._home}.",
-                remedy="Name a folder that holds only data.",
-            )
-        with writing(self._home):
-            uri = self._keep(path, self.digest(path))
-        return Resolved(uri, self.path_of(uri))
-
-    def _keep(self, path: Path, digest: str) -> str:
+    def _store(self, path: Path, digest: str) -> str:
         """Copy what lies at ``path`` to the uploads, one copy a content; returns its address."""
         name = f"{UPLOADS}/{digest.removeprefix('sha256:')}/{path.name}"
         uri = datastore_uri(DEFAULT_DATASTORE, name)
@@ -341,9 +349,9 @@ class Storage:
                 atomic.move(copy, target)
         return uri
 
-    def _as_registered(self, asset: Asset, found: Resolved) -> Resolved:
+    def _registered_content(self, asset: Asset, found: Resolved) -> Resolved:
         """The content of a registered version; refused where it is no longer what it was."""
-        changeable = asset.digest and found.uri == asset.uri and not self._is_kept(found.path)
+        changeable = asset.digest and found.uri == asset.uri and not self._is_immutable(found.path)
         if changeable and self.digest(found.path) != asset.digest:
             raise InvalidRequest(
                 f"{asset.reference} is no longer what was registered: {asset.uri} was changed.",
@@ -351,19 +359,19 @@ class Storage:
             )
         return replace(found, version=asset.reference)
 
-    def _is_kept(self, path: Path) -> bool:
+    def _is_immutable(self, path: Path) -> bool:
         """Whether ``path`` belongs to what the workspace never changes."""
-        return any(path.is_relative_to(folder) for folder in self._kept)
+        return any(path.is_relative_to(folder) for folder in self._immutable_folders)
 
     @property
-    def _kept(self) -> tuple[Path, ...]:
+    def _immutable_folders(self) -> tuple[Path, ...]:
         default = self.datastores.root / DEFAULT_DATASTORE
         return (default / MODELS, default / UPLOADS)
 
     def _writable(self, uri: str) -> Path:
         """The path of an output's URI. Raises InvalidRequest for what belongs to the workspace."""
         target = self.path_of(uri)
-        if self._is_kept(target) or target == self._outputs:
+        if self._is_immutable(target) or target == self._outputs:
             raise InvalidRequest(
                 f"{uri} belongs to the workspace's own outputs, models and uploads.",
                 remedy="Choose another path.",
@@ -376,7 +384,7 @@ class Storage:
 
     def _check_free(self, staged: Path, target: Path) -> None:
         """Raises InvalidRequest where an output would write into what belongs to the workspace."""
-        for folder in (*self._kept, self._outputs):
+        for folder in (*self._immutable_folders, self._outputs):
             if folder.parent == target and (staged / folder.name).exists():
                 raise InvalidRequest(
                     f"The output has {folder.name!r}, which belongs to the workspace there.",
@@ -387,7 +395,7 @@ class Storage:
         path = Path(given)
         if not path.is_absolute():
             raise InvalidRequest(
-                f"{_named(field)} is {str(path)!r}, which is neither an address nor absolute.",
+                f"{_field_phrase(field)} is {str(path)!r}, which is neither an address nor absolute.",
                 remedy="Write an absolute path, or azureml://datastores/NAME/paths/PATH.",
             )
         with reading(path):
@@ -405,13 +413,13 @@ def _neighbours(path: Path, field: str) -> str:
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     near = get_close_matches(path.name, names, n=1) if folder == path.parent else []
     question = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{question}{_named(field)} leads there; {folder} holds: {shown or 'nothing'}."
+    return f"{question}{_field_phrase(field)} leads there; {folder} holds: {shown or 'nothing'}."
 
 
-def _written(reference: Registered) -> str:
+def _reference_text(reference: Registered) -> str:
     version = f":{reference.version}" if reference.version else ""
     return f"azureml:{reference.name}{version or '@latest'}"
 
 
-def _named(field: str) -> str:
+def _field_phrase(field: str) -> str:
     return f"The path of {field}" if field else "The path"

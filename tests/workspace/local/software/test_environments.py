@@ -1,4 +1,4 @@
-"""What an environment asks for, what is missing, and the environments that uv builds."""
+"""What an environment asks for, what is missing_packages, and the environments that uv builds."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mlops_dagster.aml.environment import Environment
 from mlops_dagster.errors import MlopsError, Unsupported
 from mlops_dagster.workspace.local.software import (
     Software,
-    at_hand,
-    isolated,
-    missing,
-    overlay,
-    software_of,
+    build_environment,
+    current_interpreter,
+    make_overlay,
+    missing_packages,
+    required_software,
 )
 from mlops_dagster.workspace.local.software.choice import installs
-from mlops_dagster.workspace.local.software.interpreter import of_environment
-from mlops_dagster.workspace.local.software.software import requirements_in
+from mlops_dagster.workspace.local.software.interpreter import environment_interpreter
+from mlops_dagster.workspace.local.software.software import read_requirements
 
 
 @pytest.mark.parametrize(
@@ -38,23 +38,23 @@ from mlops_dagster.workspace.local.software.software import requirements_in
 )
 def test_a_conda_dependency_is_said_in_the_words_of_pip(dependency: str, requirement: str) -> None:
     environment = Environment(conda={"dependencies": [dependency]})
-    assert software_of(environment).requirements == (requirement,)
+    assert required_software(environment).requirements == (requirement,)
 
 
 def test_python_and_what_belongs_to_it_is_not_a_requirement() -> None:
     conda = {"dependencies": ["python=3.10.4", "pip=23", "setuptools", "openssl"]}
-    assert software_of(Environment(conda=conda)) == Software(python="3.10.4")
+    assert required_software(Environment(conda=conda)) == Software(python="3.10.4")
 
 
 def test_a_conda_file_without_a_python_version_takes_any() -> None:
-    assert software_of(Environment(conda={"dependencies": ["numpy"]})).python is None
+    assert required_software(Environment(conda={"dependencies": ["numpy"]})).python is None
 
 
 def test_requirement_files_named_in_the_pip_section_are_read(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("six==1.17.0  # a comment\n\nattrs\n")
     conda = {"dependencies": [{"pip": ["-r requirements.txt", "rich"]}]}
     environment = Environment(conda=conda, conda_file=tmp_path / "conda.yml")
-    assert software_of(environment).requirements == ("six==1.17.0", "attrs", "rich")
+    assert required_software(environment).requirements == ("six==1.17.0", "attrs", "rich")
 
 
 def test_paths_in_a_file_of_requirements_start_from_it(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_paths_in_a_file_of_requirements_start_from_it(tmp_path: Path) -> None:
         "-r more.txt\n-e ./lib\n./wheels/a.whl\n-c pins.txt\n--find-links=wheels\nsix\n"
         "https://host/wheels/b.whl\n./none\n"
     )
-    assert requirements_in(file) == (
+    assert read_requirements(file) == (
         "rich",
         f"-e {tmp_path}/lib",
         f"{tmp_path}/wheels/a.whl",
@@ -105,24 +105,27 @@ def test_the_submitters_python_does_not_show_through_in_another_one(tmp_path: Pa
         "PYTHONPATH": "/mine",
         "HOME": "/home/me",
     }
-    found = of_environment(tmp_path / "bin" / "python").within(variables)
+    found = environment_interpreter(tmp_path / "bin" / "python").within(variables)
     assert found == {"PATH": f"{tmp_path}/bin:/usr/bin", "HOME": "/home/me"}
-    assert at_hand().within(variables) == {**variables, "PATH": f"{own}:{variables['PATH']}"}
+    assert current_interpreter().within(variables) == {
+        **variables,
+        "PATH": f"{own}:{variables['PATH']}",
+    }
 
 
 def test_what_the_interpreter_at_hand_lacks_is_named() -> None:
     software = Software(requirements=("pytest", "pytest<1", "not-there>=2", "--pre", "./wheel"))
-    assert missing(software) == ["pytest<1", "not-there>=2"]
+    assert missing_packages(software) == ["pytest<1", "not-there>=2"]
 
 
 def test_an_isolated_environment_has_what_was_asked_for_and_is_built_once(
     index: Path, tmp_path: Path
 ) -> None:
     software = Software(requirements=("greeting==1.0",))
-    interpreter = isolated(software, tmp_path / "home")
+    interpreter = build_environment(software, tmp_path / "home")
     for wheel in index.iterdir():
         wheel.unlink()
-    assert isolated(software, tmp_path / "home") == interpreter
+    assert build_environment(software, tmp_path / "home") == interpreter
     assert _version(interpreter, "greeting") == "1.0"
 
 
@@ -130,9 +133,9 @@ def test_an_environment_is_built_anew_where_the_state_folder_was_moved(
     index: Path, tmp_path: Path
 ) -> None:
     software = Software(requirements=("greeting==1.0",))
-    before = isolated(software, tmp_path / "home")
+    before = build_environment(software, tmp_path / "home")
     (tmp_path / "home").rename(tmp_path / "moved")
-    after = isolated(software, tmp_path / "moved")
+    after = build_environment(software, tmp_path / "moved")
     assert after != before
     settings = (after.parent.parent / "bin/activate").read_text()
     assert str(tmp_path / "moved") in settings
@@ -141,29 +144,29 @@ def test_an_environment_is_built_anew_where_the_state_folder_was_moved(
 
 def test_an_environment_whose_python_is_gone_is_built_anew(index: Path, tmp_path: Path) -> None:
     software = Software(requirements=("greeting==1.0",))
-    interpreter = isolated(software, tmp_path / "home")
+    interpreter = build_environment(software, tmp_path / "home")
     interpreter.unlink()
-    assert _version(isolated(software, tmp_path / "home"), "greeting") == "1.0"
+    assert _version(build_environment(software, tmp_path / "home"), "greeting") == "1.0"
 
 
 def test_a_package_that_cannot_be_had_is_told_and_leaves_nothing_half_built(
     index: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(MlopsError, match="nowhere-to-be-found"):
-        isolated(Software(requirements=("nowhere-to-be-found",)), tmp_path / "home")
+        build_environment(Software(requirements=("nowhere-to-be-found",)), tmp_path / "home")
     assert [path.suffix for path in (tmp_path / "home" / "environments").iterdir()] == [".lock"]
 
 
 def test_a_package_that_only_conda_has_is_named(tmp_path: Path) -> None:
     environment = Environment(conda={"dependencies": ["r-base=4.3", "cudatoolkit"]})
     with pytest.raises(Unsupported, match="r-base, cudatoolkit"):
-        isolated(software_of(environment), tmp_path)
+        build_environment(required_software(environment), tmp_path)
 
 
 @pytest.mark.usefixtures("index")
 def test_what_a_command_installs_in_its_overlay_changes_nothing_underneath(tmp_path: Path) -> None:
-    below = isolated(Software(requirements=("greeting==1.0",)), tmp_path / "home")
-    above = overlay(of_environment(below), tmp_path / "overlay").python
+    below = build_environment(Software(requirements=("greeting==1.0",)), tmp_path / "home")
+    above = make_overlay(environment_interpreter(below), tmp_path / "make_overlay").python
     assert _version(above, "greeting") == "1.0"
     subprocess.run(
         ["bash", "-c", "pip install --quiet greeting==2.0"],

@@ -12,7 +12,7 @@ import pytest
 from mlops_dagster.errors import InvalidDocument
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.local.ground.state import State
-from mlops_dagster.workspace.local.software import Software, isolated
+from mlops_dagster.workspace.local.software import Software, build_environment
 from mlops_dagster.workspace.local.storage.downloads import Downloads
 from mlops_dagster.workspace.local.storage.retention import (
     FILE,
@@ -146,7 +146,7 @@ def test_what_a_model_or_data_asset_refers_to_stays(
 def test_what_a_job_that_has_not_ended_refers_to_stays(
     local: LocalWorkspace, state: State, job: WriteJob, code: Path, tmp_path: Path, index: Path
 ) -> None:
-    environment = isolated(Software(requirements=("greeting==1.0",)), state.home)
+    environment = build_environment(Software(requirements=("greeting==1.0",)), state.home)
     text = f"command: until [ -e {tmp_path}/go ]; do sleep 0.05; done; cat main.py\ncode: {code}"
     name = local.jobs.submit(job(text)).name
     age(state, 31)
@@ -161,12 +161,12 @@ def test_environments_and_downloads_go_when_nobody_has_used_them(
     state: State, index: Path, site: Site
 ) -> None:
     for version in ("1.0", "2.0"):
-        isolated(Software(requirements=(f"greeting=={version}",)), state.home)
+        build_environment(Software(requirements=(f"greeting=={version}",)), state.home)
     site.files = {"/old.csv": (b"1", '"a"'), "/new.csv": (b"1", '"a"')}
     for name in ("old", "new"):
         Downloads(state.home).fetch(f"{site.url}/{name}.csv")
     age(state, 31)
-    used = isolated(Software(requirements=("greeting==2.0",)), state.home)
+    used = build_environment(Software(requirements=("greeting==2.0",)), state.home)
     site.files["/new.csv"] = (b"2", '"b"')
     newest = Downloads(state.home).fetch(f"{site.url}/new.csv")
     remove_unneeded(state, 30)
