@@ -21,24 +21,25 @@ Two functions do the work, and both may be killed at any line and called again::
 
 The scoring job is an Azure ML pipeline with an input ``drops`` (a folder with one file a drop,
 named ``<drop id><suffix>``) and two outputs of Parquet files, one at most for each input file,
-whose names begin with the drop's id: ``scores`` (any columns) and ``rejected`` (a row for each row
-that cannot be used: ``row``, null where it is the whole file; ``reason``; what else there is).
+whose names begin with the drop's id: ``scores`` (any columns; ``row`` is the row's number in its
+file, from 0) and ``rejected`` (a row for each row that cannot be used: ``row``, null where it is
+the whole file; ``reason``; what else there is). Each row of a file must be in one of them, once.
 
 Beside them: ``status``, ``replay`` and ``drops`` for people, ``differences`` for the check that
-rows in are rows out, ``compact`` and ``expire`` for a maintenance job.
+every row is in one of the tables once, ``compact`` and ``expire`` for a maintenance job.
 """
 
 from __future__ import annotations
 
-from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.maintenance import compact, expire
 from mlops_dagster.landing.overview import drops, replay, replay_failed, status
 from mlops_dagster.landing.place import Landing, open_landing
 from mlops_dagster.landing.reconcile import differences
 from mlops_dagster.landing.retention import Cleared, clear_jobs
-from mlops_dagster.landing.rules import Acceptance, Limits, Rules
+from mlops_dagster.landing.rules import Acceptance, Limits, Rules, SchemaEvolution
 from mlops_dagster.landing.scoring import ScoringJob, give_up, score_batch
 from mlops_dagster.landing.selection import Selection
+from mlops_dagster.landing.tables import Tables
 from mlops_dagster.landing.values import (
     Batch,
     BatchOutcome,
@@ -74,6 +75,7 @@ __all__ = [
     "Tables",
     "Selection",
     "Rules",
+    "SchemaEvolution",
     "Limits",
     "Acceptance",
     "Drop",

@@ -5,29 +5,33 @@ table knows already is left out, so committing again changes nothing, whatever c
 is that comes again. Two writers that commit the same drop at once name the same application id,
 and Delta lets one of them through ("Transaction Identifiers" in Delta's PROTOCOL.md).
 
-The quarantine table goes first, and the version of its transactions is the drop's offer: what an
-earlier offer left there is replaced in the same transaction. The scores' transaction is the last
-word: a drop that has one is scored. A crash between the two is made good by committing again.
+The scores go first: where they do not fit, nothing of the batch is committed. The version of a
+drop's transaction there is always 1: a drop is scored once. In the quarantine it is the drop's
+offer: what an earlier offer left there is replaced in the same transaction. A crash between the
+two is made good by committing again. A drop's rejected rows are only written beside the scored
+rows that they complete; should an earlier attempt have scored others, the commit is refused.
 
-One transaction a drop scales: with 100,000 of them in the log, opening the table and a commit of
-1,000 drops take less than 0.1 s each. Asking ``DeltaTable.transaction_version`` for each does not
-(up to 10 ms a question), so transactions.py reads them all at once (0.05 s). Measured by
-benchmarks/landing_commit.py.
+One transaction a drop scales, and so does asking for all of a batch's at once (transactions.py):
+benchmarks/bench_landing_commit.py prints what both cost while a table grows.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
-from mlops_dagster.landing.results import Results, WrongOutput
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.landing.column_types import cast
+from mlops_dagster.landing.results import ROW, Results, WrongOutput
+from mlops_dagster.landing.row_numbers import tally_rows
 from mlops_dagster.landing.rows import quarantine_rows, quarantine_schema, score_rows, score_schema
+from mlops_dagster.landing.rules import SchemaEvolution
 from mlops_dagster.landing.staging import Facts
+from mlops_dagster.landing.tables import Tables, first_line, table_rows, table_schema, unavailable
 from mlops_dagster.landing.transactions import versions
 from mlops_dagster.landing.values import Batch, DropState
 
@@ -36,42 +40,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch, Schema
 
 _TRIES = 30
-_RETENTION = "delta.setTransactionRetentionDuration"
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Where the two tables are: paths or URLs (``abfss://CONTAINER@ACCOUNT.dfs...``).
-
-    Attributes:
-        options: of the storage, by the names of the ``object_store`` crate; never printed.
-    """
-
-    scores: str
-    quarantine: str
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def open(self, uri: str) -> DeltaTable | None:
-        """The table at ``uri``; None where there is none yet.
-
-        Raises WorkspaceUnavailable where it cannot be read, and InvalidRequest where it is set to
-        forget application transactions: it could then not tell what it holds.
-        """
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
-
-        try:
-            table = DeltaTable(uri, storage_options=dict(self.options))
-        except TableNotFoundError:
-            return None
-        except (DeltaError, OSError) as error:
-            raise unavailable(uri, error) from error
-        if _RETENTION in table.metadata().configuration:
-            raise InvalidRequest(
-                f"The table {uri} has {_RETENTION} set; drops could be scored twice.",
-                remedy=f"ALTER TABLE ... UNSET TBLPROPERTIES ('{_RETENTION}')",
-            )
-        return table
+_SAMPLE = 100  # rows that a rehearsal has Delta's writer write, into memory
 
 
 def commit(
@@ -80,19 +49,22 @@ def commit(
     facts: Facts,
     results: Results,
     *,
+    evolution: SchemaEvolution,
     model: str,
     at: datetime,
 ) -> None:
     """Commit a batch's results; again and again if need be.
 
     Args:
+        evolution: what the batch may change in the columns of the scores.
         model: goes into every row, such as ``azureml:flight_delays:3``.
         at: goes into every row as the time of scoring.
 
     Raises:
         WorkspaceUnavailable: a table cannot be written; some of it may be committed, and
             committing again does the rest.
-        WrongOutput: the score files do not fit one another or the table, and nothing was committed.
+        WrongOutput: the scores do not fit the table, and nothing of these results is committed; or
+            an earlier attempt has scored other rows of a drop, and its rejected rows are not.
     """
     offers = {entry.drop.id: entry.offer for entry in batch.entries}
     paths = {drop.id: drop.path for drop in batch.drops}
@@ -104,15 +76,16 @@ def commit(
         for drop, outcome in results.outcomes.items()
         if outcome.state is not DropState.SUPERSEDED
     }
-    # The scores first: they alone may not fit, and nothing of the batch is committed then.
-    _write(
+    written = _write(
         tables,
         tables.scores,
         scored,
-        lambda existing: score_schema(results, existing),
+        lambda existing: score_schema(results, existing, evolution),
         lambda pending, schema: score_rows(pending, paths, results, schema, model, at),
         replaces=False,
     )
+    if earlier := scored.keys() - written:
+        _refuse_other_rows(tables, earlier, quarantined, paths, results)
     _write(
         tables,
         tables.quarantine,
@@ -123,31 +96,41 @@ def commit(
     )
 
 
-def rehearse(tables: Tables, batch: Batch, results: Results) -> None:
-    """Make every row that a commit would write to the scores, and throw it away.
+def rehearse(
+    tables: Tables, batch: Batch, facts: Facts, results: Results, *, evolution: SchemaEvolution
+) -> None:
+    """Make every row that a commit would write, have Delta write some of them, and forget them.
 
-    To be called before anything is committed. Raises WrongOutput where a row does not fit.
+    To be called before anything is committed. Raises WrongOutput where a row does not fit or
+    Delta's writer refuses it, and WorkspaceUnavailable where the table cannot be read.
     """
-    import pyarrow as pa
-
-    if not results.scores:
-        return
-    table = tables.open(tables.scores)
-    schema = score_schema(results, pa.schema(table.schema().to_arrow()) if table else None)
+    table = tables.open(tables.scores) if results.scores else None
+    existing = table_schema(table) if table is not None else None
+    schema = score_schema(results, existing, evolution)
     paths = {drop.id: drop.path for drop in batch.drops}
-    for _ in score_rows(
-        dict.fromkeys(results.scores, 1), paths, results, schema, "", batch.made_at
-    ):
-        pass
+    at = batch.made_at
+    scored = dict.fromkeys(results.scores, 1)
+    _write_sample(schema, score_rows(scored, paths, results, schema, "", at))
+    quarantined = {
+        drop: 1
+        for drop, outcome in results.outcomes.items()
+        if outcome.state is not DropState.SUPERSEDED
+    }
+    bad = quarantine_rows(quarantined, paths, facts, results, batch.id, at)
+    _write_sample(quarantine_schema(), bad)
 
 
-def unavailable(uri: str, error: Exception) -> WorkspaceUnavailable:
-    """A table's own error as ours; its message may hold no more than the first line."""
-    first = (str(error).strip().splitlines() or ["no message"])[0]
-    return WorkspaceUnavailable(
-        f"The table {uri} cannot be used: {first}",
-        remedy="Check the free space, the permissions and that it is reachable; then run it again.",
-    )
+def _write_sample(schema: Schema, rows: Iterator[RecordBatch]) -> None:
+    """Make all rows, and write the first ones of each kind of part to a table in memory."""
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    sample: list[RecordBatch] = []
+    for part in rows:
+        if sum(each.num_rows for each in sample) < _SAMPLE:
+            sample.append(part.slice(0, _SAMPLE))
+    with _writer_errors("memory", in_memory=True):
+        write_deltalake("memory:///sample", pa.RecordBatchReader.from_batches(schema, sample))
 
 
 def _write(
@@ -158,24 +141,26 @@ def _write(
     rows_of: Callable[[Mapping[str, int], Schema], Iterator[RecordBatch]],
     *,
     replaces: bool,
-) -> None:
+) -> Collection[str]:
     """Append the rows of every drop whose transaction is not there yet, in one transaction.
 
     With ``replaces``, rows of a drop that were committed under a lower version go at once.
+    Returns the drops whose rows this call wrote.
     """
-    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.exceptions import CommitFailedError
 
-    for attempt in range(_TRIES):
+    for attempt in range(_TRIES if wanted else 0):
         try:
-            if not wanted or _write_once(tables, uri, wanted, schema_of, rows_of, replaces):
-                return
+            with _writer_errors(uri):
+                written = _write_once(tables, uri, wanted, schema_of, rows_of, replaces)
+            if written is not None:
+                return written
         except CommitFailedError as error:
             # Somebody else committed first: look again at what is left to do.
             if attempt == _TRIES - 1:
                 raise unavailable(uri, error) from error
             time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))
-        except (DeltaError, OSError) as error:
-            raise unavailable(uri, error) from error
+    return ()
 
 
 def _write_once(
@@ -185,7 +170,8 @@ def _write_once(
     schema_of: Callable[[Schema | None], Schema],
     rows_of: Callable[[Mapping[str, int], Schema], Iterator[RecordBatch]],
     replaces: bool,
-) -> bool:
+) -> Collection[str] | None:
+    """The drops that were written; None where the table had to be made ready first."""
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
@@ -193,14 +179,16 @@ def _write_once(
     if table is None:
         options = dict(tables.options)
         DeltaTable.create(uri, schema_of(None), mode="ignore", storage_options=options)
-        table = tables.open(uri)
-        if table is None:
-            return False
+        return None
     known = versions(table, wanted)
     pending = {drop: version for drop, version in wanted.items() if known.get(drop, 0) < version}
     if not pending:
-        return True
-    schema = schema_of(pa.schema(table.schema().to_arrow()))
+        return ()
+    existing = table_schema(table)
+    schema = schema_of(existing)
+    if any(schema.field(column.name).type != column.type for column in existing):
+        _widen(table, existing, schema)
+        return None
 
     how: dict[str, Any] = {"mode": "append", "schema_mode": "merge"}
     if replaces and any(drop in known for drop in pending):
@@ -218,11 +206,105 @@ def _write_once(
             ),
             **how,
         )
-    except Exception:
+    except BaseException:
         if rows.wrong is not None:
             raise rows.wrong from None
         raise
-    return True
+    return pending.keys()
+
+
+def _widen(table: DeltaTable, existing: Schema, schema: Schema) -> None:
+    """Write the table anew with wider types: Delta's own way would need a table feature.
+
+    Raises WrongOutput where a value of the table has no equal in the wider type, and
+    CommitFailedError where anybody has committed meanwhile.
+    """
+    import pyarrow as pa
+    from deltalake import CommitProperties, write_deltalake
+
+    wider = pa.schema([schema.field(name) for name in existing.names])
+
+    def rows() -> Iterator[RecordBatch]:
+        for part in table_rows(table):
+            try:
+                columns = [cast(part.column(each.name), each.type) for each in wider]
+            except pa.ArrowException as error:
+                raise WrongOutput(
+                    f"The scores would need wider columns, and cannot have them: {error}",
+                    remedy="Write the types that the table has.",
+                ) from error
+            yield pa.RecordBatch.from_arrays(columns, schema=wider)
+
+    made = _Rows(rows())
+    try:
+        write_deltalake(
+            table,
+            pa.RecordBatchReader.from_batches(wider, made),
+            mode="overwrite",
+            schema_mode="overwrite",
+            # Rows that are committed meanwhile would keep the narrower type.
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    except BaseException:
+        if made.wrong is not None:
+            raise made.wrong from None
+        raise
+
+
+def _refuse_other_rows(
+    tables: Tables,
+    drops: Collection[str],
+    quarantined: Mapping[str, int],
+    paths: Mapping[str, str],
+    results: Results,
+) -> None:
+    """Raise WrongOutput where the table has other rows of a drop than these results.
+
+    Only drops whose rejected rows are still to be written are looked at.
+    """
+    table = tables.open(tables.quarantine)
+    known = versions(table, drops) if table is not None else {}
+    pending = [drop for drop in drops if known.get(drop, 0) < quarantined[drop]]
+    scores = tables.open(tables.scores) if pending else None
+    if scores is None:
+        return
+    tallies = {drop: results.rejected(drop) for drop in pending}
+    for part in table_rows(scores, ["drop_id", ROW], drops=pending):
+        tally_rows(tallies, part.column("drop_id"), part.column(ROW))
+    for drop, tally in tallies.items():
+        if tally.problem is not None:
+            raise WrongOutput(
+                f"Drop {paths[drop]} was scored by an earlier attempt, and its rows there and those "
+                f"rejected now are not each of its rows once: {tally.problem}.",
+                remedy="Let the pipeline reject the rows that it rejected then; then replay it.",
+                drop=drop,
+            )
+
+
+@contextmanager
+def _writer_errors(uri: str, *, in_memory: bool = False) -> Iterator[None]:
+    """Errors of Delta's writer as ours: WorkspaceUnavailable for what storage may have caused.
+
+    Everything else would come again, and is the rows' fault. A panic of the library is among it:
+    it is no ``Exception``, and its class cannot be imported.
+    """
+    from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
+
+    try:
+        yield
+    except (MlopsError, CommitFailedError):
+        raise
+    except BaseException as error:
+        is_panic = type(error).__name__ == "PanicException"
+        if not isinstance(error, Exception) and not is_panic:
+            raise
+        is_storage = isinstance(error, (DeltaError, OSError))
+        if is_storage and not in_memory and not isinstance(error, SchemaMismatchError):
+            raise unavailable(uri, error) from error
+        raise WrongOutput(
+            f"Delta cannot write the rows: {first_line(error)}",
+            remedy="Write the scores with other types.",
+        ) from error
 
 
 class _Rows:
@@ -230,11 +312,11 @@ class _Rows:
 
     def __init__(self, rows: Iterator[RecordBatch]) -> None:
         self._rows = rows
-        self.wrong: WrongOutput | None = None
+        self.wrong: MlopsError | None = None
 
     def __iter__(self) -> Iterator[RecordBatch]:
         try:
             yield from self._rows
-        except WrongOutput as error:
+        except MlopsError as error:
             self.wrong = error
             raise

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from mlops_dagster.errors import NotFound
-from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.place import Landing, open_landing
-from mlops_dagster.landing.rules import Limits, Rules
+from mlops_dagster.landing.rules import Limits, Rules, SchemaEvolution
 from mlops_dagster.landing.selection import Selection
+from mlops_dagster.landing.tables import Tables
 from mlops_dagster.landing.values import DropRecord
 from mlops_dagster.project import LandingPlace, Project
 from mlops_dagster.workspace import chosen_workspace
@@ -59,6 +59,7 @@ def declared_landing(project: Project, *, home: Path, workspace: str | None = No
         ),
         settle=declared.settle,
         attempts=declared.attempts,
+        schema_evolution=SchemaEvolution(declared.schema_evolution),
         retry_delay=declared.retry_delay,
         timeout=declared.timeout,
     )

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops_dagster.errors import InvalidRequest
-from mlops_dagster.landing.commit import Tables, unavailable
+from mlops_dagster.landing.tables import Tables, unavailable
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

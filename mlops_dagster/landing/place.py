@@ -8,11 +8,11 @@ from typing import Any
 
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.home import make_home
-from mlops_dagster.landing.commit import Tables
 from mlops_dagster.landing.ledger import Ledger
 from mlops_dagster.landing.rules import Rules
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.sources import Source
+from mlops_dagster.landing.tables import Tables
 from mlops_dagster.objects import BlobStore, FolderStore
 from mlops_dagster.system.files import writing
 

@@ -1,71 +1,71 @@
-"""The rows of the two tables, in types that every reader of Delta knows.
-
-No table feature is needed to read them: times are in UTC to the microsecond (a time without a
-zone would ask for ``timestampNtz``), integers are signed, and names are free of the characters
-that Spark refuses.
-"""
+"""The rows of the two tables."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_dagster.landing.results import Results, WrongOutput
+from mlops_dagster.landing.column_types import (
+    UnfitType,
+    cast,
+    column_name,
+    common_fields,
+    stored_fields,
+    typed_fields,
+)
+from mlops_dagster.landing.results import (
+    ROW,
+    Results,
+    WrongOutput,
+    blame,
+    file_rows,
+    file_schema,
+    row_numbers,
+)
+from mlops_dagster.landing.rules import SchemaEvolution
 from mlops_dagster.landing.staging import Facts
 from mlops_dagster.landing.values import DropOutcome
 
 if TYPE_CHECKING:
-    from pyarrow import DataType, Field, RecordBatch, Schema
+    from pyarrow import Array, Field, RecordBatch, Schema
 
-_REFUSED = re.compile(r"[ ,;{}()\n\t=]")
-_OURS = ("drop_id", "drop_path", "model", "scored_at")
-_CHUNK = 1 << 16
+    from mlops_dagster.landing.row_numbers import Numbers
+
+_OURS = ("drop_id", "drop_path", ROW, "model", "scored_at")
 
 
-def score_schema(results: Results, existing: Schema | None) -> Schema:
-    """The columns of the score files, of the table as it is, and ours.
+def score_schema(results: Results, existing: Schema | None, evolution: SchemaEvolution) -> Schema:
+    """The columns of the table as it is, then ours, then those that the score files add.
 
-    Raises WrongOutput where a column has types that cannot be one.
+    A column that holds nulls alone is added with its first value. Raises WrongOutput where the
+    files' columns do not fit the table, one another, or ours.
     """
     import pyarrow as pa
-    from pyarrow import parquet
 
-    ours = pa.schema(
-        [
-            ("drop_id", pa.string()),
-            ("drop_path", pa.string()),
-            ("model", pa.string()),
-            ("scored_at", _time()),
-        ]
-    )
-    found = [
-        _plain(parquet.read_schema(path)) for files in results.scores.values() for path in files
-    ]
-    seen = {}
-    for schema in found:
-        seen[schema.to_string()] = schema
+    before = list(existing) if existing is not None else []
     try:
-        merged = pa.unify_schemas([*seen.values(), ours], promote_options="permissive")
-        if existing is not None:
-            # The table's own type is kept: rows are cast to it, or refused.
-            kept = [field for field in merged if field.name not in existing.names]
-            merged = pa.schema([*existing, *kept])
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        fields = common_fields(before, _our_fields())
+    except UnfitType as error:
         raise WrongOutput(
-            f"The score files do not fit one another: {error}",
-            remedy="Write the same columns with the same types for every input file.",
-        ) from error
-    names = [name.lower() for name in merged.names]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+            f"The table of scores has a column {error.field} of its own: {error.problem}.",
+            remedy="Rename it, or let the landing have another table.",
+        ) from None
+    for drop, files in results.scores.items():
+        for path in files:
+            fields = _with_file(fields, before, path, drop)
+    try:
+        schema = pa.schema(typed_fields(fields))
+    except UnfitType as error:
         raise WrongOutput(
-            f"The score files have columns that differ in case alone: {', '.join(twice)}.",
-            remedy="Rename one of them; Spark does not tell them apart.",
-        )
-    return merged
+            f"The column {error.field} of the scores has no type: {error.problem}.",
+            remedy="Say its type where it is written, such as pa.list_(pa.string()).",
+        ) from None
+    if existing is not None:
+        _refuse_evolution(existing, schema, evolution)
+    return schema
 
 
 def score_rows(
@@ -76,15 +76,19 @@ def score_rows(
     model: str,
     at: datetime,
 ) -> Iterator[RecordBatch]:
-    """The rows of the pending drops, a chunk at a time."""
-    from pyarrow import parquet
-
+    """The rows of the pending drops, a part at a time. Raises WrongOutput."""
     for drop in pending:
         ours = {"drop_id": drop, "drop_path": paths[drop], "model": model, "scored_at": at}
-        for path in results.scores.get(drop, ()):
-            with parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(_CHUNK):
-                    yield _fitted(batch, schema, ours, path.name)
+        with blame(drop):
+            unnumbered = results.unnumbered(drop)
+            start = 0
+            for path in results.scores[drop]:
+                for part in file_rows(path):
+                    numbers = None
+                    if unnumbered is not None:
+                        numbers = unnumbered[start : start + len(part)]
+                        start += len(part)
+                    yield _score_part(part, schema, ours, numbers, path)
 
 
 def quarantine_schema() -> Schema:
@@ -99,7 +103,7 @@ def quarantine_schema() -> Schema:
             ("reason", pa.string()),
             ("content", pa.string()),
             ("batch", pa.string()),
-            ("quarantined_at", _time()),
+            ("quarantined_at", pa.timestamp("us", "UTC")),
         ]
     )
 
@@ -112,9 +116,11 @@ def quarantine_rows(
     batch: str,
     at: datetime,
 ) -> Iterator[RecordBatch]:
-    """A row for each bad row of the pending drops, and one for each file that is bad as a whole."""
+    """A row for each bad row of the pending drops, and one for each file that is bad as a whole.
+
+    Raises WrongOutput where a rejected row cannot be written down.
+    """
     import pyarrow as pa
-    from pyarrow import parquet
 
     schema = quarantine_schema()
     for drop in pending:
@@ -125,10 +131,10 @@ def quarantine_rows(
             yield pa.RecordBatch.from_pylist([whole], schema=schema)
             continue
         rejects = results.rejects.get(drop)
-        for path in rejects.files if rejects is not None else ():
-            with parquet.ParquetFile(path) as file:
-                for part in file.iter_batches(_CHUNK):
-                    rows = [common | _rejected(row) for row in part.to_pylist()]
+        with blame(drop):
+            for path in rejects.files if rejects is not None else ():
+                for part in file_rows(path):
+                    rows = [common | row for row in _rejected_rows(part, path)]
                     yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
@@ -138,92 +144,119 @@ def _is_whole(drop: str, facts: Facts, results: Results, outcome: DropOutcome) -
     return refused or (rejects is not None and rejects.whole is not None and not outcome.scored)
 
 
-def _rejected(row: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {name: value for name, value in row.items() if name not in ("row", "reason", "source")}
-    reason = None if row["reason"] is None else str(row["reason"])
-    return {
-        "row": row["row"],
-        "reason": reason,
-        "content": json.dumps(rest, default=str, ensure_ascii=False),
-    }
+def _with_file(fields: list[Field], before: list[Field], path: Path, drop: str) -> list[Field]:
+    """The columns so far and those of a drop's score file; ``before`` are the table's alone."""
+    with blame(drop):
+        try:
+            added = _score_fields(path)
+            common_fields(before, added)
+        except UnfitType as error:
+            raise _unfit(error, path) from None
+    try:
+        return common_fields(fields, added)
+    except UnfitType as error:
+        # It fits the table: any file of the batch may be the odd one.
+        raise _unfit(error, path) from None
 
 
-def _fitted(batch: RecordBatch, schema: Schema, ours: Mapping[str, Any], file: str) -> RecordBatch:
-    """A batch with the table's columns in the table's types."""
+def _unfit(error: UnfitType, path: Path) -> WrongOutput:
+    return WrongOutput(
+        f"The column {error.field} of {path.name} does not fit: {error.problem}.",
+        remedy="Write it with the same type in every file and batch, or rename it.",
+    )
+
+
+def _our_fields() -> list[Field]:
+    import pyarrow as pa
+
+    kinds = (pa.string(), pa.string(), pa.int64(), pa.string(), pa.timestamp("us", "UTC"))
+    return [pa.field(name, kind) for name, kind in zip(_OURS, kinds, strict=True)]
+
+
+def _score_fields(path: Path) -> list[Field]:
+    """The columns of a score file as the table has them, without the rows' numbers."""
+    schema = file_schema(path)
+    for name in schema.names:
+        is_number = name == ROW and schema.names.count(ROW) == 1
+        if column_name(name).lower() in _OURS and not is_number:
+            raise WrongOutput(
+                f"The score file {path.name} has a column {name!r}, which the landing adds itself.",
+                remedy=f"Rename it; the landing's own are {', '.join(_OURS)}.",
+            )
+    return stored_fields(field for field in schema if field.name != ROW)
+
+
+def _refuse_evolution(existing: Schema, schema: Schema, evolution: SchemaEvolution) -> None:
+    if evolution is SchemaEvolution.WIDEN:
+        return
+    for field in schema:
+        if field.name in existing.names:
+            before = existing.field(field.name).type
+            if before == field.type:
+                continue
+            found = f"is {before}, and would have to become {field.type}"
+        elif evolution is SchemaEvolution.ADD_COLUMNS or field.name in _OURS:
+            continue
+        else:
+            found = "is new"
+        raise WrongOutput(
+            f"The column {field.name} of the scores {found}; schema_evolution is {evolution}.",
+            remedy="Write what the table has, or allow it in project.yaml.",
+        )
+
+
+def _score_part(
+    part: RecordBatch,
+    schema: Schema,
+    ours: Mapping[str, Any],
+    numbers: Numbers | None,
+    path: Path,
+) -> RecordBatch:
+    """Rows with the table's columns in the table's types."""
     import pyarrow as pa
 
     given = {
-        _name(name): column for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        column_name(name): column
+        for name, column in zip(part.schema.names, part.columns, strict=True)
     }
     columns = []
     for field in schema:
-        try:
-            if field.name in _OURS:
-                columns.append(pa.repeat(pa.scalar(ours[field.name], field.type), len(batch)))
-            elif field.name in given:
-                columns.append(_cast(given[field.name], field.type))
-            else:
-                columns.append(pa.nulls(len(batch), field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise WrongOutput(
-                f"The column {field.name} of {file} does not fit the table: {error}",
-                remedy=f"The table has it as {field.type}; write that.",
-                drop=ours["drop_id"],
-            ) from error
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+        if field.name == ROW:
+            columns.append(pa.array(numbers) if numbers is not None else given[ROW])
+        elif field.name in ours:
+            columns.append(pa.repeat(pa.scalar(ours[field.name], field.type), len(part)))
+        elif field.name in given:
+            columns.append(given[field.name])
+        else:
+            columns.append(pa.nulls(len(part), field.type))
+    fitted = [_fitted(column, field, path) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(fitted, schema=schema)
 
 
-def _cast(column: Any, to: DataType) -> Any:
+def _fitted(column: Array, field: Field, path: Path) -> Array:
     import pyarrow as pa
 
-    if pa.types.is_timestamp(column.type) and pa.types.is_timestamp(to):
-        # What is finer than a microsecond is cut off, as Delta has no finer time.
-        return column.cast(to, safe=False)
-    return column.cast(to)
+    try:
+        return cast(column, field.type)
+    except (pa.ArrowException, UnicodeError) as error:
+        first = str(error).splitlines()[0]
+        raise WrongOutput(
+            f"The column {field.name} of {path.name} holds a value that does not fit: {first}",
+            remedy=f"The table has it as {field.type}; write values of that type.",
+        ) from error
 
 
-def _plain(schema: Schema) -> Schema:
-    """A file's schema in the types and names that the table takes, without ours."""
-    import pyarrow as pa
-
-    fields = (field.with_name(_name(field.name)) for field in schema)
-    return pa.schema([_plain_field(field) for field in fields if field.name not in _OURS])
-
-
-def _plain_field(field: Field) -> Field:
-    return field.with_type(_plain_type(field.type)).with_nullable(True).remove_metadata()
-
-
-def _plain_type(given: DataType) -> DataType:  # noqa: PLR0911 - a table of types
-    import pyarrow as pa
-
-    types = pa.types
-    if types.is_dictionary(given):
-        return _plain_type(given.value_type)
-    if types.is_timestamp(given):
-        return _time()
-    if types.is_date(given):
-        return pa.date32()
-    if types.is_unsigned_integer(given):
-        return pa.int64() if given.bit_width >= 32 else pa.int32()
-    if types.is_float16(given):
-        return pa.float32()
-    if types.is_large_string(given) or types.is_null(given) or types.is_time(given):
-        return pa.string()
-    if types.is_large_binary(given) or types.is_fixed_size_binary(given):
-        return pa.binary()
-    if types.is_large_list(given) or types.is_fixed_size_list(given) or types.is_list(given):
-        return pa.list_(_plain_type(given.value_type))
-    if types.is_struct(given):
-        return pa.struct([_plain_field(field) for field in given])
-    return given
-
-
-def _name(name: str) -> str:
-    return _REFUSED.sub("_", name)
-
-
-def _time() -> DataType:
-    import pyarrow as pa
-
-    return pa.timestamp("us", "UTC")
+def _rejected_rows(part: RecordBatch, path: Path) -> Iterator[dict[str, Any]]:
+    numbers = row_numbers(part.column(ROW), path).to_pylist()
+    try:
+        rows = part.to_pylist()
+        for number, row in zip(numbers, rows, strict=True):
+            rest = {k: value for k, value in row.items() if k not in (ROW, "reason", "source")}
+            reason = None if row["reason"] is None else str(row["reason"])
+            content = json.dumps(rest, default=str, ensure_ascii=False)
+            yield {ROW: number, "reason": reason, "content": content}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise WrongOutput(
+            f"A rejected row of {path.name} cannot be written as JSON: {error}",
+            remedy="Write its values as text.",
+        ) from error

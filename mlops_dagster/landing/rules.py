@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Acceptance:
     """What a file must be to be scored.
 
     Attributes:
-        suffixes: of the kinds that the probe can read: ``.parquet``, ``.csv``, ``.jsonl``.
+        suffixes: of the kinds that the probe can read: ``.parquet``, ``.csv``.
         size: bytes at most.
         columns: at most.
         seconds, memory: what looking at one file may take before it counts as hostile.
@@ -42,6 +43,21 @@ class Acceptance:
     columns: int = 5_000
     seconds: float = 60.0
     memory: int = 2 << 30
+
+
+class SchemaEvolution(StrEnum):
+    """What later batches may change in the columns of the scores.
+
+    Attributes:
+        WIDEN: new columns are added, and a column's type becomes a wider one where the new values
+            need it, such as an integer a float; the table is then written anew, once.
+        ADD_COLUMNS: new columns are added; a value that does not fit its column is refused.
+        NONE: the columns are as the first batch made them.
+    """
+
+    WIDEN = "widen"
+    ADD_COLUMNS = "add_columns"
+    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -55,6 +71,7 @@ class Rules:
         retry_delay: the wait after the first failed attempt; it triples with every other one.
         timeout: how long a command step of the scoring pipeline may run where its YAML sets no
             limit; None for ever.
+        schema_evolution: what later batches may change in the columns of the scores.
     """
 
     limits: Limits = Limits()
@@ -63,6 +80,7 @@ class Rules:
     attempts: int = 5
     retry_delay: timedelta = timedelta(seconds=10)
     timeout: timedelta | None = timedelta(hours=1)
+    schema_evolution: SchemaEvolution = SchemaEvolution.WIDEN
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.retry_delay < timedelta(0):

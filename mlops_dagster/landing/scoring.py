@@ -2,8 +2,8 @@
 
 A process may die at any line, and another may work on the same batch at the same time. What makes
 that safe: staging appears whole by a rename; the job's name is made of batch, attempt and what was
-staged; ``Ledger.freeze`` decides once whose results count, before the first row is committed;
-``commit`` leaves out what the tables hold; closing a closed batch changes nothing.
+staged; ``Ledger.freeze`` decides once an attempt whose results count, before the first row is
+committed; ``commit`` leaves out what the tables hold; closing a closed batch changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import CommandComponent, Job, Limits, PipelineComponent, Step
-from mlops_dagster.errors import Conflict
+from mlops_dagster.errors import Conflict, NotFound
 from mlops_dagster.landing.commit import commit, rehearse
 from mlops_dagster.landing.ledger import Frozen
 from mlops_dagster.landing.place import Landing
@@ -87,7 +87,13 @@ def score_batch(
         return _failed(landing, record, job, _job_failure(job))
     try:
         results = _results(record.batch, staged.facts, job, workspace, scoring)
-        rehearse(landing.tables, record.batch, results)
+        rehearse(
+            landing.tables,
+            record.batch,
+            staged.facts,
+            results,
+            evolution=landing.rules.schema_evolution,
+        )
     except WrongOutput as error:
         return _failed(landing, record, job, _output_failure(error))
     frozen = Frozen(
@@ -107,9 +113,10 @@ def give_up(landing: Landing, batch_id: str, attempt: int, error: str) -> BatchR
     """Count an attempt as failed from outside, such as when its run died several times.
 
     The batch is tried again, divided or given up, as ``retries`` decides. Nothing happens to an
-    attempt that is over or whose results are being committed. Raises NotFound.
+    attempt that is over. Where its results were being committed, what the tables hold of them
+    stays, and the next attempt commits the rest. Raises NotFound.
     """
-    return landing.ledger.fail(batch_id, attempt, Failure(error), landing.rules)
+    return landing.ledger.fail(batch_id, attempt, Failure(error), landing.rules, committing=True)
 
 
 def _submit(
@@ -200,7 +207,10 @@ def _results(
 
 def _folder(job: JobRecord, output: str, workspace: Workspace) -> Path | None:
     found = job.outputs.get(output)
-    return workspace.data.local_path(found.uri) if found is not None else None
+    try:
+        return workspace.data.local_path(found.uri) if found is not None else None
+    except NotFound as error:
+        raise WrongOutput(f"The output {output} of job {job.name} is gone: {error}") from error
 
 
 def _finish(
@@ -212,14 +222,24 @@ def _finish(
 ) -> BatchOutcome:
     """Commit what was frozen, and record it."""
     batch, facts = record.batch, Facts.from_json(frozen.facts)
-    job = workspace.jobs.get(frozen.job) if frozen.job is not None else None
-    results = _results(batch, facts, job, workspace, scoring)
     at = datetime.fromisoformat(frozen.at)
+    job = None
     try:
-        commit(landing.tables, batch, facts, results, model=frozen.model, at=at)
+        if frozen.job is not None:
+            job = _frozen_job(frozen.job, workspace)
+        results = _results(batch, facts, job, workspace, scoring)
+        commit(
+            landing.tables,
+            batch,
+            facts,
+            results,
+            evolution=landing.rules.schema_evolution,
+            model=frozen.model,
+            at=at,
+        )
     except WrongOutput as error:
-        # Since the rehearsal another batch has given the table a column of another type.
-        return _failed(landing, record, job, _output_failure(error), uncommitted=True)
+        # The outputs are gone, or another batch has changed the table since the rehearsal.
+        return _failed(landing, record, job, _output_failure(error), committing=True)
     # What took a drop's place is offered here too: no event may tell of it.
     landing.ledger.see(facts.successors)
     landing.ledger.close(batch.id, results.outcomes)
@@ -229,17 +249,24 @@ def _finish(
     )
 
 
+def _frozen_job(name: str, workspace: Workspace) -> JobRecord:
+    try:
+        return workspace.jobs.get(name)
+    except NotFound as error:
+        raise WrongOutput(f"Job {name} was removed before its scores were committed.") from error
+
+
 def _failed(
     landing: Landing,
     record: BatchRecord,
     job: JobRecord | None,
     failure: Failure,
     *,
-    uncommitted: bool = False,
+    committing: bool = False,
 ) -> BatchOutcome:
     batch = record.batch.id
     after = landing.ledger.fail(
-        batch, record.attempt, failure, landing.rules, uncommitted=uncommitted
+        batch, record.attempt, failure, landing.rules, committing=committing
     )
     if after.state is BatchState.FAILED:
         unstage(batch, landing.staging)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from mlops_dagster.landing.tables import table_files
+
 if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyarrow.fs import FileSystem
@@ -29,10 +31,7 @@ def versions(table: DeltaTable, ids: Collection[str]) -> dict[str, int]:
 
 def read_log(table: DeltaTable) -> dict[str, int] | None:
     """Every transaction up to the table's version; None where the log has another form."""
-    from deltalake.fs import DeltaStorageHandler
-    from pyarrow.fs import PyFileSystem
-
-    files = PyFileSystem(DeltaStorageHandler.from_table(table._table))
+    files = table_files(table)
     found: dict[str, int] = {}
     start = 0
     if (text := _read(files, "_delta_log/_last_checkpoint")) is not None:

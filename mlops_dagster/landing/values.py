@@ -299,16 +299,23 @@ class BatchOutcome:
 
 @dataclass(frozen=True)
 class Difference:
-    """A drop whose rows in are not its rows scored plus its rows quarantined."""
+    """A drop whose rows are not each in one of the tables once.
+
+    Attributes:
+        rows: in the file; None where it could not be read.
+        scored, quarantined: rows in the tables.
+        problem: what does not add up, such as ``row 3 missing, row 5 twice``.
+    """
 
     drop: Drop
     rows: int | None
     scored: int
     quarantined: int
+    problem: str
 
     def __str__(self) -> str:
         found = f"{self.scored:,} scored + {self.quarantined:,} quarantined"
-        return f"{self.drop.path} ({self.drop.id}): {self.rows} rows in, {found}"
+        return f"{self.drop.path} ({self.drop.id}): {self.rows} rows in, {found}: {self.problem}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -105,6 +105,8 @@ class LandingDeclaration(Value):
         interval: between two looks of the sensor.
         fresh_within: a drop that has waited longer fails the check ``freshness``.
         cron: scores all that waits at these times as well, next to the sensor.
+        schema_evolution: what later batches may change in the columns of the scores: add columns
+            and widen types, add columns, or nothing.
         upkeep: when the tables are compacted, and versions older than ``keep`` deleted.
         tables: None for the state folder.
         journal: a folder or container address that several machines share.
@@ -126,6 +128,7 @@ class LandingDeclaration(Value):
     interval: Span = timedelta(seconds=30)
     fresh_within: Span = timedelta(hours=1)
     cron: Cron | None = None
+    schema_evolution: Literal["widen", "add_columns", "none"] = "widen"
     upkeep: Cron = "0 3 * * *"
     keep: Span = timedelta(days=7)
     timezone: TimeZone = "UTC"

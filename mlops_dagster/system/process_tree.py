@@ -148,8 +148,7 @@ def _descendants(
 def _signal(processes: Collection[psutil.Process], number: signal.Signals) -> None:
     import psutil
 
-    # Parents first: a shell that outlives its child for a moment would report how that ended.
-    for process in sorted(processes, key=lambda each: (each.create_time(), each.pid)):
+    for process in processes:
         with suppress(psutil.Error):
             process.send_signal(number)
 

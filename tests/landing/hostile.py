@@ -58,6 +58,8 @@ CONTENT: dict[str, Callable[[], bytes]] = {
     "no rows.csv": lambda: b"key,value\n",
     "no bytes.csv": lambda: b"",
     "open quote.csv": lambda: b'key,value\n"a,1\nb,2\n',
+    "cut in a quoted field.csv": lambda: b'key,value\na,1\nb,"2\nc,3\n',
+    "cut in a quoted header.csv": lambda: b'key,"value\na,1\n',
     "ragged.csv": lambda: b"key,value\na,1\nb\nc,1,2\n",
     "latin-1.csv": lambda: "key,value\nM\xfcller,1\n".encode("latin-1"),
     "utf-16.csv": lambda: "key,value\na,1\n".encode("utf-16"),

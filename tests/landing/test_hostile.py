@@ -155,3 +155,30 @@ def test_reading_needs_nothing_of_the_package() -> None:
         [sys.executable, "-I", "-c", code, inspector], capture_output=True, text=True, check=True
     ).stdout
     assert "mlops_dagster" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"a,b\n1,2", 1),
+        (b"a,b\r\n1,2\r\n3,4\r\n", 2),
+        (b"a\n1\n\n2\n", 2),
+        (b'a,b\n1,"x\ny"', 1),
+        (b'a,b\n1,"x""y"\n', 1),
+        (b'a,b\n1,5" pipe\n2,3\n', 2),
+        (b'a,b\n1,"x\n2,y\n', None),
+        (b'a\n"x\n', None),
+        (b'a,b\n1,2\n3,"', None),
+    ],
+)
+def test_a_csv_file_that_ends_inside_of_a_quoted_field_is_refused(
+    tmp_path: Path, content: bytes, rows: int | None
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with Probe(Acceptance()) as probe:
+        found = probe.rows(tmp_path / "a.csv", ".csv")
+    if rows is None:
+        assert isinstance(found, Refusal)
+        assert "a quoted field is open at its end" in found.detail
+    else:
+        assert found == rows

@@ -32,12 +32,15 @@ _CHANGES = "state"
 
 
 def reconciliation(landing: Landing, outcomes: Iterable[BatchOutcome]) -> dg.AssetCheckResult:
-    """Counts the rows of these batches in the tables themselves, drop by drop."""
+    """Looks for every row of these batches in the tables themselves, drop by drop."""
     outcomes = list(outcomes)
     found = [each for done in outcomes for each in differences(landing, batch=done.batch)]
     drops = sum(len(done.drops) for done in outcomes)
-    lines = [(each.drop.path, each.rows, each.scored, each.quarantined) for each in found[:_MOST]]
-    table = markdown_table(("drop", "rows in", "scored", "quarantined"), lines)
+    lines = [
+        (each.drop.path, each.rows, each.scored, each.quarantined, each.problem)
+        for each in found[:_MOST]
+    ]
+    table = markdown_table(("drop", "rows in", "scored", "quarantined", "problem"), lines)
     return dg.AssetCheckResult(
         check_name=RECONCILIATION,
         passed=not found,

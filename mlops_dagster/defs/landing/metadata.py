@@ -11,6 +11,7 @@ import dagster as dg
 from mlops_dagster.defs.landing.quarantine import quarantined_drops
 from mlops_dagster.defs.tables import markdown_table
 from mlops_dagster.landing import BatchOutcome, DropRecord, Landing, drops, status
+from mlops_dagster.landing.tables import table_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,13 +92,9 @@ def committed_rows(
     landing: Landing, uri: str, ids: Sequence[str], columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The rows of some drops in a table, a part at a time; nothing where there are none."""
-    from pyarrow import dataset
-
     table = landing.tables.open(uri) if ids else None
     if table is not None:
-        wanted = dataset.field("drop_id").isin(list(ids))
-        rows = table.to_pyarrow_dataset()
-        yield from rows.to_batches(columns=columns and list(columns), filter=wanted)
+        yield from table_rows(table, columns, drops=ids)
 
 
 def _batches(done: Sequence[BatchOutcome]) -> dict[str, Any]:

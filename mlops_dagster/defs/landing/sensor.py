@@ -19,7 +19,6 @@ from mlops_dagster.defs.landing.runs import RunsOfRequest, runs_of
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import (
     BatchRecord,
-    BatchState,
     DropState,
     Landing,
     Status,
@@ -135,8 +134,7 @@ class _Look:
         newest = self._landing.ledger.batch(batch)
         if newest.attempt != record.attempt or not newest.state.is_open:
             return None  # that run has ended it meanwhile
-        # What is being committed cannot fail any more: it is only brought to its end.
-        if runs.dead >= _MOST_DEATHS and newest.state is not BatchState.COMMITTING:
+        if runs.dead >= _MOST_DEATHS:
             reason = f"Its run died {runs.dead} times; the last one's log says more."
             give_up(self._landing, batch, record.attempt, reason)
             self._why.append(f"batch {batch}: attempt {record.attempt} failed")

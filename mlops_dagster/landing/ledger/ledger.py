@@ -257,15 +257,15 @@ class Ledger:
         failure: Failure,
         rules: Rules,
         *,
-        uncommitted: bool = False,
+        committing: bool = False,
     ) -> BatchRecord:
         """An attempt failed: write down what follows from it, as ``after_failure`` decides.
 
         Nothing happens where that attempt is over, or where its results are being committed. Only
-        a caller that knows that none of them is committed and none can be says ``uncommitted``.
+        a caller that knows that they cannot be committed says ``committing``.
         """
         states = {BatchState.WAITING, BatchState.RUNNING}
-        if uncommitted:
+        if committing:
             states.add(BatchState.COMMITTING)
 
         def decide(connection: Connection) -> Event | None:

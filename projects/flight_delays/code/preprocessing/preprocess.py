@@ -60,7 +60,8 @@ def preprocess(path: Path, folder: Path, references: References) -> Outcome:
     try:
         raw = read_flights(path)
         flights, reasons = check_rows(raw, references.origins)
-        features = build_features(flights[reasons == ""], references).assign(source=source)
+        features = build_features(flights[reasons == ""], references)
+        features = features.assign(source=source, row=raw.index[reasons == ""].astype("int64"))
         return Outcome(source, name, features, rejected_rows(source, raw, reasons))
     except UnusableFile as error:
         return Outcome(source, name, pd.DataFrame(), rejected_file(source, str(error)))

@@ -56,12 +56,13 @@ def told(line: str) -> str:
 
 
 def score(flights: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The keys of the flights, how likely each is late, whether that counts as late, the source."""
+    """The keys of the flights, how likely each is late, whether that counts as late, its place."""
     probability = model.predict_proba(flights[list(model.feature_names_in_)])[:, 1]
     return flights[KEYS].assign(
         late_probability=probability,
         late_predicted=probability >= threshold,
         source=flights["source"],
+        row=flights["row"],
     )
 
 

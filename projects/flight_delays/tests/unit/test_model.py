@@ -63,6 +63,7 @@ def features(train: ModuleType) -> pd.DataFrame:
             "dest": chance.choice(["BOS", "LAX"], rows),
             **{name: chance.normal(size=rows) for name in train.NUMBERS},
             "source": "a.parquet",
+            "row": np.arange(rows),
         }
     )
     table["departure_minute"] = chance.integers(300, 1380, rows).astype("float64")
@@ -294,6 +295,7 @@ class TestScoring:
         assert scores["flight_id"].tolist() == pd.read_parquet(files[0])["flight_id"].tolist()
         assert scores["late_probability"].between(0, 1).all()
         assert scores["late_predicted"].equals(scores["late_probability"] >= 0.5)
+        assert scores["row"].tolist() == pd.read_parquet(files[0])["row"].tolist()
         assert [path.name for path in written.parent.iterdir()] == ["flights.parquet"]
 
     def test_features_of_no_rows_are_passed_over(

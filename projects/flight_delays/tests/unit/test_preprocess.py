@@ -79,6 +79,7 @@ def test_rows_in_are_rows_usable_plus_rows_rejected(
     rejected = written(arguments.rejected)["a.csv.parquet"]
     assert features["flight"].tolist() == [22, 333]
     assert features["source"].unique().tolist() == ["a.csv"]
+    assert features["row"].tolist() == [1, 2]
     assert rejected["row"].tolist() == [0, 3]
     assert rejected["flight"].tolist() == ["1", "4444"]
     assert rejected["day"].tolist()[0] == "first"

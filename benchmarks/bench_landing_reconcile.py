@@ -1,0 +1,136 @@
+"""What it costs to reconcile one batch while the tables grow: every row, by its number.
+
+    python benchmarks/bench_landing_reconcile.py [--batches 1000]
+
+Commits batches of five drops of twenty rows, two of them rejected. At the tenth batch and at
+others up to the last it prints the median cost of reconciling the newest ones, and of counting the
+same drops' rows through Delta's dataset for pyarrow, which looks at every file of the table; then
+the ratio of the last cost to the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from pyarrow import dataset, parquet
+from rich.console import Console
+from rich.table import Table
+
+from mlops_dagster.landing import Batch, Drop, Landing, SchemaEvolution, differences, open_landing
+from mlops_dagster.landing.commit import commit
+from mlops_dagster.landing.ledger import Frozen
+from mlops_dagster.landing.results import collect
+from mlops_dagster.landing.staging import Fact, Facts
+from mlops_dagster.landing.values import Entry
+
+DROPS, ROWS, REJECTED = 5, 20, 2
+NEWEST = 5
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Filler:
+    """Fills a landing with batches that are done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.landing = open_landing("bench", drops=folder / "drops", home=folder / "home")
+        self.batches: list[Batch] = []
+        self._folder = folder
+        for output, columns in (
+            ("scores", {"q": [0.5] * (ROWS - REJECTED)}),
+            ("rejected", {"row": list(range(REJECTED)), "reason": ["odd"] * REJECTED}),
+        ):
+            parquet.write_table(pa.table(columns), folder / f"{output}.parquet")
+
+    def add(self) -> None:
+        """One more batch: seen, cut, committed and closed as a run does it."""
+        number = len(self.batches)
+        at = START + timedelta(minutes=number)
+        drops = [Drop(f"{number}/{n}.csv", "e", 1, at) for n in range(DROPS)]
+        batch = Batch(tuple(Entry(drop) for drop in drops), at)
+        facts = Facts({drop.id: Fact(rows=ROWS) for drop in drops})
+        job = self._folder / f"job-{number}"
+        for output in ("scores", "rejected"):
+            (job / output).mkdir(parents=True)
+            for drop in drops:
+                os.link(self._folder / f"{output}.parquet", job / output / f"{drop.id}.parquet")
+        results = collect(batch, facts, job / "scores", job / "rejected")
+        ledger = self.landing.ledger
+        ledger.see(drops)
+        ledger.cut(lambda *_: [batch])
+        ledger.start(batch.id)
+        ledger.freeze(batch.id, 1, Frozen(None, facts.to_json(), "m", at.isoformat()))
+        commit(
+            self.landing.tables,
+            batch,
+            facts,
+            results,
+            evolution=SchemaEvolution.NONE,
+            model="m",
+            at=at,
+        )
+        ledger.close(batch.id, results.outcomes)
+        self.batches.append(batch)
+
+
+def reconcile(landing: Landing, batch: Batch) -> None:
+    """As the check ``reconciliation`` does."""
+    assert not differences(landing, batch=batch.id)
+
+
+def scan(landing: Landing, batch: Batch) -> None:
+    """Count the rows of the batch's drops among those of the whole tables."""
+    wanted = dataset.field("drop_id").isin([drop.id for drop in batch.drops])
+    rows = 0
+    for uri in (landing.tables.scores, landing.tables.quarantine):
+        parts = DeltaTable(uri).to_pyarrow_dataset().to_batches(["drop_id"], filter=wanted)
+        rows += sum(len(part) for part in parts)
+    assert rows == DROPS * ROWS
+
+
+def cost(work: Callable[[Landing, Batch], None], filler: Filler) -> float:
+    """Seconds a batch, the median of the newest ones."""
+    taken = []
+    for batch in filler.batches[-NEWEST:]:
+        started = time.perf_counter()
+        work(filler.landing, batch)
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def main(batches: int) -> None:
+    """Fill the tables and print a line at some sizes."""
+    table = Table("batches", "rows", "reconcile s", "full scan s")
+    first: tuple[float, float] | None = None
+    sizes = sorted({10, *(batches * tenth // 10 for tenth in (1, 2, 4, 6, 8, 10))})
+    with tempfile.TemporaryDirectory() as folder:
+        filler = Filler(Path(folder))
+        for size in sizes:
+            while len(filler.batches) < size:
+                filler.add()
+            costs = cost(reconcile, filler), cost(scan, filler)
+            first = first or costs
+            table.add_row(
+                f"{size:,}", f"{size * DROPS * ROWS:,}", *(f"{each:.4f}" for each in costs)
+            )
+    console = Console(width=100)
+    console.print(table)
+    ratios = [last / before for last, before in zip(costs, first or costs, strict=True)]
+    console.print(
+        f"From batch 10 to batch {batches:,} the cost of reconciling one grew {ratios[0]:.1f} "
+        f"times, that of a full scan {ratios[1]:.1f} times."
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batches", type=int, default=1_000)
+    main(parser.parse_args().batches)
