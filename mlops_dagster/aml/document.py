@@ -27,7 +27,7 @@ _MAX_PARTS = 100_000
 
 @dataclass(frozen=True)
 class Document:
-    """The content of a YAML file and where each part of it stands.
+    """The content of a YAML file, with the line of every part.
 
     Attributes:
         path: absolute.
@@ -54,7 +54,7 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read one YAML file whose root is a mapping.
 
-    Raises InvalidDocument where the file is missing, is not UTF-8, is not YAML, says a key twice,
+    Raises InvalidDocument where the file is missing, is not UTF-8, is not YAML, has a key twice,
     holds a NUL character or is not a mapping.
     """
     path = path.absolute()
@@ -87,9 +87,9 @@ def read_document(path: Path) -> Document:
 
 
 def parse_model(model: type[Model], document: Document, data: Any, loc: Loc = ()) -> Model:
-    """Make ``model`` of the part of the document at ``loc``; all its mistakes are told at once.
+    """Parse the part of the document at ``loc`` as a pydantic model.
 
-    Raises InvalidDocument.
+    Raises InvalidDocument with every mistake in it.
     """
     try:
         return model.model_validate(data)
@@ -135,14 +135,14 @@ def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
     """The names of the fields that the model has at ``loc``, as far as annotations tell."""
     current: Any = model
     for part in loc:
-        current = _inside(current, part)
+        current = _inner_annotation(current, part)
     found = _model_in(current)
     fields = found.model_fields if found is not None else {}
     return [field.alias or name for name, field in fields.items()]
 
 
-def _inside(annotation: Any, part: str | int) -> Any:
-    """What an annotation says of one of its fields, values or items."""
+def _inner_annotation(annotation: Any, part: str | int) -> Any:
+    """The annotation of a field, value or item of what is annotated so."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields
         named = {field.alias or name: field for name, field in fields.items()}
@@ -150,7 +150,7 @@ def _inside(annotation: Any, part: str | int) -> Any:
     arguments: tuple[Any, ...] = getattr(annotation, "__args__", ())
     if getattr(annotation, "__origin__", None) in (dict, list, tuple, set, frozenset):
         return arguments[1] if annotation.__origin__ is dict else arguments[0]
-    found = (_inside(argument, part) for argument in arguments)
+    found = (_inner_annotation(argument, part) for argument in arguments)
     return next((each for each in found if each is not None), None)
 
 
@@ -165,7 +165,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
-    """The node tree, which knows lines, and the data that it stands for."""
+    """The nodes of a YAML text, which have lines, and the data that they make."""
     loader = None
     try:
         _refuse_deep_nesting(path, text)
@@ -204,7 +204,7 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], problems: list[Pr
         line = node.start_mark.line + 1
         lines.setdefault(loc, line)
         if id(node) in around:
-            message = "An alias here stands for something that it is itself a part of."
+            message = "This alias refers to something that contains it."
             raise InvalidDocument(
                 [Problem(path, lines[loc], _dotted_path(loc), message, "Write it out.")]
             )
@@ -217,13 +217,13 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], problems: list[Pr
             message = "This text holds a NUL character, which no process can be given."
             problems.append(Problem(path, line, _dotted_path(loc), message, "Take \\0 out."))
         if isinstance(node, yaml.MappingNode):
-            for key, value in _own_first(node):
+            for key, value in _sorted_own_first(node):
                 inner = (*loc, str(key.value))
                 if inner in lines and not _is_own(key, node):
                     continue
                 if inner in lines and key.value != "<<":
-                    message = f"The key {key.value!r} stands here a second time."
-                    remedy = f"It first stands on line {lines[inner]}; keep one of them."
+                    message = f"The key {key.value!r} is given a second time."
+                    remedy = f"It is given on line {lines[inner]} already; keep one of them."
                     at = key.start_mark.line + 1
                     problems.append(Problem(path, at, _dotted_path(inner), message, remedy))
                     continue
@@ -236,7 +236,7 @@ def _index(path: Path, root: yaml.Node, lines: dict[Loc, int], problems: list[Pr
             ]
 
 
-def _own_first(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
+def _sorted_own_first(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
     """The entries of a mapping, those that `<<` brings into it last: its own stand before them."""
     return sorted(node.value, key=lambda entry: not _is_own(entry[0], node))
 
@@ -253,8 +253,10 @@ def _dotted_path(loc: Loc) -> str:
 def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark else 0
-    said = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Problem(path, line, "", f"This is not valid YAML: {said}.", "Check quotes and indents.")
+    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return Problem(
+        path, line, "", f"This is not valid YAML: {reason}.", "Check quotes and indents."
+    )
 
 
 def _type_name(value: Any) -> str:

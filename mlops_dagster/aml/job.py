@@ -286,7 +286,7 @@ class Step(Value):
         compute: a compute target's name without ``azureml:``; None leaves it to the pipeline.
         sweep: set where the component is the trial of a sweep.
 
-    What stands here wins over the component's own environment, resources, limits ...
+    What is set here wins over the component's own environment, resources, limits ...
     """
 
     name: str = ""

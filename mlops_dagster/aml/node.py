@@ -39,7 +39,7 @@ class LoadSession:
     documents: dict[Path, Document | None] = field(default_factory=dict)
 
     def document(self, path: Path) -> Document | None:
-        """The file at ``path``; None, with the reason noted, where it cannot be read."""
+        """The file at ``path``; None, with its problems added, where it cannot be read."""
         if path not in self.documents:
             try:
                 self.documents[path] = read_document(path)
@@ -49,7 +49,7 @@ class LoadSession:
         return self.documents[path]
 
     def finish(self, found: Loaded | None) -> Loaded:
-        """What was read. Raises InvalidDocument where anything was wrong."""
+        """What was read. Raises InvalidDocument where there is any problem."""
         if self.problems or found is None:
             raise InvalidDocument(self.problems)
         return found

@@ -1,4 +1,4 @@
-"""Where each step of a loaded job stands in its files, for messages that name file and line."""
+"""Where each step of a loaded job is in its files, for messages that name file and line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_dagster.errors import InvalidDocument, Problem
 
 @dataclass(frozen=True)
 class StepLocation:
-    """A step, or a job that is one, and where it stands.
+    """A step, or a job that is one, and its place in a file.
 
     Attributes:
         path: its keys from the job, joined by dots; empty for the job itself.
@@ -27,7 +27,7 @@ class StepLocation:
     loc: Loc
 
     def problem(self, field: str, message: str, remedy: str = "") -> Problem:
-        """Something about a field of the step, or of its component where the step lacks it.
+        """A problem with a field of the step, or of its component where the step lacks the field.
 
         Args:
             field: dotted; empty for the step itself.

@@ -25,7 +25,7 @@ AssetName = Annotated[
 ]
 
 
-def _span(value: Any) -> Any:
+def _parse_span(value: Any) -> Any:
     """``31 days``, ``90 minutes``, ``5 seconds`` as a timedelta."""
     if isinstance(value, timedelta):
         return value
@@ -35,18 +35,18 @@ def _span(value: Any) -> Any:
     return timedelta(seconds=int(found[1]) * _SPANS[found[2]])
 
 
-def _wait(value: Any) -> Any:
+def _parse_wait(value: Any) -> Any:
     """A span that may be none at all, ``0 seconds``."""
-    return timedelta(0) if re.fullmatch(r"\s*0(\s*[a-z]+)?\s*", str(value)) else _span(value)
+    return timedelta(0) if re.fullmatch(r"\s*0(\s*[a-z]+)?\s*", str(value)) else _parse_span(value)
 
 
-def _owner(value: str) -> str:
+def _check_owner(value: str) -> str:
     if not _OWNER.fullmatch(value):
         raise ValueError(f"Found {value!r}; an e-mail address or 'team:NAME' is expected.")
     return value
 
 
-def _start(value: Any) -> Any:
+def _parse_start(value: Any) -> Any:
     """A month (``2013-09``), a day or a moment as a datetime without a zone."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
@@ -60,14 +60,14 @@ def _start(value: Any) -> Any:
     raise ValueError(f"Found {value!r}; a month or day such as 2013-09 or 2013-09-01 is expected.")
 
 
-def _cron(value: str) -> str:
+def _check_cron(value: str) -> str:
     if reason := cron_problem(value):
         message = f"Found {value!r}: {reason}; five cron fields such as '0 6 1 * *' are expected."
         raise ValueError(message)
     return value
 
 
-def _timezone(value: str) -> str:
+def _check_timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
@@ -77,10 +77,10 @@ def _timezone(value: str) -> str:
     return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_span)]
-Wait = Annotated[timedelta, BeforeValidator(_wait)]
-Owner = Annotated[str, AfterValidator(_owner)]
-Moment = Annotated[datetime, BeforeValidator(_start)]
-TimeZone = Annotated[str, AfterValidator(_timezone)]
-Cron = Annotated[str, AfterValidator(_cron)]
+Span = Annotated[timedelta, BeforeValidator(_parse_span)]
+Wait = Annotated[timedelta, BeforeValidator(_parse_wait)]
+Owner = Annotated[str, AfterValidator(_check_owner)]
+Moment = Annotated[datetime, BeforeValidator(_parse_start)]
+TimeZone = Annotated[str, AfterValidator(_check_timezone)]
+Cron = Annotated[str, AfterValidator(_check_cron)]
 Share = Annotated[float, Field(ge=0, le=1)]

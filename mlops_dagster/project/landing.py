@@ -31,7 +31,7 @@ def read_landing(
     loc: Loc = ("landing",)
     pipeline = pipelines.get(declared.pipeline)
     if pipeline is None:
-        # The mistakes of a pipeline that is declared but could not be read are told already.
+        # The problems of a pipeline that is declared and cannot be read are collected already.
         if declared.pipeline not in problems.document.data.get("pipelines", {}):
             message = f"There is no pipeline {declared.pipeline!r}."
             problems.add_unknown((*loc, "pipeline"), message, declared.pipeline, pipelines)

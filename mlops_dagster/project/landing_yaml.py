@@ -15,7 +15,7 @@ _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 
 _UNITS["gib"] = 1 << 30
 
 
-def _size(value: Any) -> Any:
+def _parse_size(value: Any) -> Any:
     """``64 MB`` or a number of bytes."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -25,7 +25,7 @@ def _size(value: Any) -> Any:
     return int(found[1]) * _UNITS[found[2].lower()]
 
 
-Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+Size = Annotated[int, BeforeValidator(_parse_size), Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
 
 

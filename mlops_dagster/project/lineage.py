@@ -17,7 +17,8 @@ from mlops_dagster.project.project import (
     ProductInput,
 )
 
-Node = tuple[str, ...]
+AssetPath = tuple[str, ...]
+"""The last parts of an asset's key: ``("train", "evaluate")``, ``("models", "NAME")``."""
 
 _PARENT_OUTPUT = re.compile(r"\$\{\{\s*parent\.outputs\.([^\s}]+)\s*\}\}")
 _LATEST = re.compile(r"azureml:([^:@/]+)@latest")
@@ -40,12 +41,12 @@ def outputs(name: str, job: Job) -> dict[str, Origin]:
             asset = value.name or (given.name if given else None)
             key = bound[1] if bound else asset
             if key is not None:
-                kind = (given.type if given else None) or value.type or _declared(step, output)
+                kind = (given.type if given else None) or value.type or _declared_type(step, output)
                 found.setdefault(key, Origin(name, step.name, output, kind, asset))
     return found
 
 
-def _declared(step: Step, output: str) -> str:
+def _declared_type(step: Step, output: str) -> str:
     spec = step.component.outputs.get(output)
     return spec.type if spec else "uri_folder"
 
@@ -69,40 +70,43 @@ def cycle(
     pipelines: Mapping[str, Pipeline],
     products: Mapping[str, DataProduct],
     models: Mapping[str, Model],
-) -> list[Node]:
+) -> list[AssetPath]:
     """Assets that wait for one another, from one of them back to itself; empty where none do."""
-    edges: dict[Node, list[Node]] = {}
+    edges: dict[AssetPath, list[AssetPath]] = {}
     for pipeline in pipelines.values():
         for step in pipeline.upstreams:
             edges[pipeline.name, step] = list(_upstreams(pipeline, step))
     for product in products.values():
-        edges["data_products", product.name] = _made_by(product.origin)
+        edges["data_products", product.name] = _origin_nodes(product.origin)
     for model in models.values():
-        edges["models", model.name] = _made_by(model.origin)
-    done: set[Node] = set()
+        edges["models", model.name] = _origin_nodes(model.origin)
+    done: set[AssetPath] = set()
     for start in edges:
-        trail = _walk(start, edges, [], done)
+        trail = _find_cycle(start, edges, [], done)
         if trail:
             return trail
     return []
 
 
-def _walk(
-    node: Node, edges: Mapping[Node, list[Node]], trail: list[Node], done: set[Node]
-) -> list[Node]:
-    if node in trail:
-        return [*trail[trail.index(node) :], node]
-    if node in done:
+def _find_cycle(
+    path: AssetPath,
+    edges: Mapping[AssetPath, list[AssetPath]],
+    trail: list[AssetPath],
+    done: set[AssetPath],
+) -> list[AssetPath]:
+    if path in trail:
+        return [*trail[trail.index(path) :], path]
+    if path in done:
         return []
-    for upstream in edges.get(node, ()):
-        found = _walk(upstream, edges, [*trail, node], done)
+    for upstream in edges.get(path, ()):
+        found = _find_cycle(upstream, edges, [*trail, path], done)
         if found:
             return found
-    done.add(node)
+    done.add(path)
     return []
 
 
-def _upstreams(pipeline: Pipeline, step: str) -> Iterator[Node]:
+def _upstreams(pipeline: Pipeline, step: str) -> Iterator[AssetPath]:
     for source in pipeline.upstreams[step].values():
         if isinstance(source, StepOutput):
             yield (pipeline.name, source.step)
@@ -113,5 +117,5 @@ def _upstreams(pipeline: Pipeline, step: str) -> Iterator[Node]:
             yield ("models", feed.model)
 
 
-def _made_by(origin: Origin | None) -> list[Node]:
+def _origin_nodes(origin: Origin | None) -> list[AssetPath]:
     return [(origin.pipeline, origin.step)] if origin else []

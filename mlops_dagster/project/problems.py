@@ -1,4 +1,4 @@
-"""Mistakes gathered while a project is read, so that all of them can be told at once."""
+"""Problems collected while a project is read, so that all of them are reported at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlops_dagster.errors import InvalidDocument, Problem, suggest
 
 @dataclass
 class ProblemCollector:
-    """The mistakes found so far, in ``project.yaml`` and in the files that it points at."""
+    """The problems found so far, in ``project.yaml`` and in the files that it names."""
 
     document: Document
     problems: list[Problem] = field(default_factory=list)
@@ -33,19 +33,21 @@ class ProblemCollector:
         if file.is_file():
             return file
         found = "a folder" if file.is_dir() else "not there"
-        self.add_unknown(loc, f"The file {name!r} is {found}.", name, _kin(folder, file.suffix))
+        self.add_unknown(
+            loc, f"The file {name!r} is {found}.", name, _similar_files(folder, file.suffix)
+        )
         return None
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Keep the mistakes of another file and go on."""
+        """Keep the problems of another file and go on."""
         try:
             yield
         except InvalidDocument as error:
             self.problems.extend(error.problems)
 
 
-def _kin(folder: Path, suffix: str) -> list[str]:
+def _similar_files(folder: Path, suffix: str) -> list[str]:
     """The project's files of the same kind, by their paths in it."""
     inside = (each.relative_to(folder) for each in folder.rglob(f"*{suffix}"))
     return [

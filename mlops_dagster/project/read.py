@@ -222,7 +222,7 @@ class _ProjectReader:
         self, loc: Loc, name: str, source: str | None, origins: Origins, remedy: str = ""
     ) -> Origin | None:
         """The output that ``from`` names, or the one that a pipeline registers as ``name``."""
-        unread = set(self.declared.pipelines) - set(origins)  # their own mistakes are told
+        unread = set(self.declared.pipelines) - set(origins)  # their problems are collected already
         if source is not None:
             pipeline, _, output = source.partition(".")
             if pipeline not in unread and output not in origins.get(pipeline, {}):
@@ -230,13 +230,13 @@ class _ProjectReader:
                 message = f"There is no pipeline output {source!r}."
                 self.problems.add_unknown((*loc, "from"), message, source, every)
             return origins.get(pipeline, {}).get(output)
-        made = [each for each in _every(origins) if each.asset == name]
+        made = [each for each in _all_origins(origins) if each.asset == name]
         if len(made) > 1:
             places = " and ".join(f"{each.pipeline}/{each.step}" for each in made)
             message = f"{places} both register {name!r}."
             self.problems.add(loc, message, "Say which one with from: PIPELINE.OUTPUT.")
         elif not made and not unread:
-            near = suggest(name, {each.asset for each in _every(origins) if each.asset})
+            near = suggest(name, {each.asset for each in _all_origins(origins) if each.asset})
             how = near or f"Write name: {name} at the output, or from: PIPELINE.OUTPUT here."
             message = f"No pipeline registers an output as {name!r}."
             self.problems.add(loc, message, f"{how} {remedy}".strip())
@@ -267,7 +267,7 @@ class _ProjectReader:
         return jobs
 
     def _check_names(self) -> None:
-        """Names that would become the same asset, or the same op, of Dagster."""
+        """Refuse names that would become one asset, or one op, in Dagster."""
         seen: dict[str, str] = {}
         for section in ("data_products", "models"):
             for name in getattr(self.declared, section):
@@ -288,12 +288,12 @@ class _ProjectReader:
     ) -> None:
         trail = cycle(pipelines, products, models)
         if trail:
-            told = " needs ".join("/".join(node) for node in trail)
+            circle = " needs ".join("/".join(node) for node in trail)
             pipeline = next(node[0] for node in trail if node[0] in pipelines)
             remedy = "Take one of these from outside: inputs: {NAME: {value: 'azureml:NAME:1'}}."
-            self.problems.add(("pipelines", pipeline), f"A circle: {told}.", remedy)
+            self.problems.add(("pipelines", pipeline), f"A circle: {circle}.", remedy)
 
 
-def _every(origins: Origins) -> Iterator[Origin]:
+def _all_origins(origins: Origins) -> Iterator[Origin]:
     for made in origins.values():
         yield from made.values()

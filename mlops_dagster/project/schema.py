@@ -23,14 +23,16 @@ def read_table_schema(file: Path) -> TableSchema:
         remedy = "Write columns: with a mapping of each column's name to dtype, nullable, checks."
         raise InvalidDocument([document.problem((), "This schema has no columns.", remedy)])
     problems = [
-        problem for name, body in columns.items() if (problem := _wrong(document, name, body))
+        problem
+        for name, body in columns.items()
+        if (problem := _column_problem(document, name, body))
     ]
     if problems:
         raise InvalidDocument(problems)
     return TableSchema(file, tuple(_column(str(name), body) for name, body in columns.items()))
 
 
-def _wrong(document: Document, name: Any, body: Any) -> Problem | None:
+def _column_problem(document: Document, name: Any, body: Any) -> Problem | None:
     loc = ("columns", str(name))
     if not isinstance(body, dict):
         return document.problem(loc, "A mapping of dtype, nullable, checks ... is expected.")
@@ -57,20 +59,20 @@ def _checks(checks: Any) -> list[str]:
     """Each check in words, from the two forms: by name, or a list whose options hold the name."""
     if isinstance(checks, dict):
         return [f"{name} {_arguments(value)}".strip() for name, value in checks.items()]
-    said = []
+    descriptions = []
     for check in checks:
         if not isinstance(check, dict):
-            said.append(str(check))
+            descriptions.append(str(check))
             continue
         name = (check.get("options") or {}).get("check_name", "check")
-        said.append(f"{name} {_arguments(check)}".strip())
-    return said
+        descriptions.append(f"{name} {_arguments(check)}".strip())
+    return descriptions
 
 
 def _arguments(value: Any) -> str:
     if not isinstance(value, dict):
         return "" if value is None else str(value)
-    shown = {key: inner for key, inner in value.items() if key != "options"}
-    if set(shown) == {"value"}:
-        return str(shown["value"])
-    return ", ".join(f"{key}={inner}" for key, inner in shown.items())
+    arguments = {key: inner for key, inner in value.items() if key != "options"}
+    if set(arguments) == {"value"}:
+        return str(arguments["value"])
+    return ", ".join(f"{key}={inner}" for key, inner in arguments.items())

@@ -1,6 +1,6 @@
-"""What a step takes from the pipeline around it: that it exists, and that it fits.
+"""Checks of bindings: that what a step takes from its pipeline exists, and has the right type.
 
-The Azure tools leave most of this to the service, which tells it when the job is submitted.
+The Azure tools leave most of this to the service, which refuses the job when it is submitted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Scope:
         return None
 
     def check(self, node: Node, binding: Binding, step: str) -> bool:
-        """Whether what a step's input is bound to exists; the mistake is noted where not."""
+        """Whether what a step's input is bound to exists; adds a mistake where it does not."""
         match binding.root, binding.names:
             case "parent.inputs", (name,):
                 return _check_exists(node, binding, name, self.inputs, "The pipeline has no input")
@@ -115,7 +115,7 @@ def _with_article(type: InputType) -> str:
 def check_input_bindings(
     node: Node, value: InputValue, spec: InputSpec | None, scope: Scope, step: str
 ) -> None:
-    """Note what is wrong with the bindings of one input of a step."""
+    """Add a mistake for each wrong binding of one input of a step."""
     text = value.path if value.path is not None else value.value
     if not isinstance(text, str):
         return
@@ -129,9 +129,7 @@ def check_input_bindings(
         if not scope.check(where, binding, step):
             continue
         if whole is None and binding.root == "parent.jobs":
-            where.add_problem(
-                f"{binding.text} is part of a longer text.", "A path stands by itself."
-            )
+            where.add_problem(f"{binding.text} is part of a longer text.", "Bind the path alone.")
     if whole is None or spec is None:
         return
     source = scope.type_of(whole)
@@ -150,7 +148,7 @@ def _type_remedy(source: InputType | None, spec: InputSpec, scope: Scope) -> str
 def check_inputs_given(
     node: Node, component: Component, given: Mapping[str, InputValue], *, step: bool
 ) -> None:
-    """Note inputs that the component does not declare, and required ones that are missing."""
+    """Add a mistake for each input that the component does not declare, or requires in vain."""
     if isinstance(component, ComponentReference | UnsupportedComponent):
         return
     what = f"The component{f' {component.name!r}' if component.name else ''}"
@@ -177,11 +175,11 @@ def check_command(
     declared: bool,
     search_space: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note the bindings of a command that nothing declares.
+    """Add a mistake for each binding of a command that nothing declares.
 
     Args:
-        declared: a component declares its inputs; a job gives what it has, and may leave out an
-            input that stands in ``$[[...]]``.
+        declared: whether a component declares the inputs. A job only gives some, and may leave
+            out one that is used in ``$[[...]]``.
     """
     if not isinstance(node.data, str):
         return
@@ -208,7 +206,7 @@ def check_command(
 
 
 def text_nodes(node: Node, leave_out: frozenset[str] = frozenset()) -> Iterator[Node]:
-    """Every text below ``node``, but for the fields of it to ``leave_out``."""
+    """Every text below a node, without those in its fields named in ``leave_out``."""
     if isinstance(node.data, str):
         yield node
     elif isinstance(node.data, dict):

@@ -137,7 +137,7 @@ def read_compute(node: Node) -> str | None:
 
 
 def read_identity(node: Node) -> dict[str, Any] | None:
-    """Under whose identity it runs; told apart by the service alone."""
+    """The identity that the job runs under; only the service knows what each kind means."""
     if not node.expect_mapping():
         return None
     node.required("type")

@@ -44,8 +44,8 @@ def _if_else(node: Node, steps: Mapping[str, Any]) -> IfElse | None:
             condition.add_problem(
                 f"There is no step {binding.names[0]!r}.", suggest(binding.names[0], steps)
             )
-    true_block = _blocks(node.at("true_block"), steps)
-    false_block = _blocks(node.at("false_block"), steps)
+    true_block = _block_steps(node.at("true_block"), steps)
+    false_block = _block_steps(node.at("false_block"), steps)
     if not true_block and not false_block:
         node.add_problem(
             "There is no step in either block.", "Add `true_block:` or `false_block:`."
@@ -57,13 +57,13 @@ def _if_else(node: Node, steps: Mapping[str, Any]) -> IfElse | None:
     return IfElse(condition=condition.data, true_block=true_block, false_block=false_block)
 
 
-def _blocks(node: Node, steps: Mapping[str, Any]) -> tuple[str, ...]:
+def _block_steps(node: Node, steps: Mapping[str, Any]) -> tuple[str, ...]:
     entries = [node.at(i) for i in range(len(node.data))] if isinstance(node.data, list) else [node]
-    names = [_step(entry, steps) for entry in entries if entry.is_set]
+    names = [_bound_step(entry, steps) for entry in entries if entry.is_set]
     return tuple(name for name in names if name)
 
 
-def _step(node: Node, steps: Mapping[str, Any]) -> str | None:
+def _bound_step(node: Node, steps: Mapping[str, Any]) -> str | None:
     binding = sole_binding(node.data)
     if binding is None or binding.root != "parent.jobs" or len(binding.names) != 1:
         node.add_mismatch("a step, written ${{parent.jobs.STEP}}")
@@ -77,7 +77,7 @@ def _step(node: Node, steps: Mapping[str, Any]) -> str | None:
 
 def _do_while(node: Node, steps: Mapping[str, Any]) -> DoWhile | None:
     node.check_fields(("type", "body", "condition", "mapping", "limits", "name"), closed=False)
-    body = _body(node, steps)
+    body = _loop_body(node, steps)
     condition = node.required("condition").as_text()
     mapping: dict[str, tuple[str, ...]] = {}
     node.required("mapping")
@@ -85,7 +85,7 @@ def _do_while(node: Node, steps: Mapping[str, Any]) -> DoWhile | None:
         inputs = (
             node.at("mapping").texts(output) if isinstance(entry.data, list) else (entry.as_text(),)
         )
-        mapping[output] = tuple(_port(text) for text in inputs if text)
+        mapping[output] = tuple(_output_name(text) for text in inputs if text)
     limits = node.required("limits")
     rounds = limits.integer("max_iteration_count") if limits.expect_mapping() else None
     if limits.is_set and rounds is None:
@@ -95,11 +95,11 @@ def _do_while(node: Node, steps: Mapping[str, Any]) -> DoWhile | None:
     if body is None or condition is None or rounds is None:
         return None
     return DoWhile(
-        body=body, condition=_port(condition), mapping=mapping, max_iteration_count=rounds
+        body=body, condition=_output_name(condition), mapping=mapping, max_iteration_count=rounds
     )
 
 
-def _port(text: str) -> str:
+def _output_name(text: str) -> str:
     """The name in ``${{parent.jobs.body.outputs.NAME}}``, or the name itself."""
     binding = sole_binding(text)
     return binding.names[-1].rpartition(".")[2] if binding and binding.names else text
@@ -107,15 +107,15 @@ def _port(text: str) -> str:
 
 def _parallel_for(node: Node, steps: Mapping[str, Any]) -> ParallelFor | None:
     node.check_fields(("type", "body", "items", "max_concurrency", "outputs", "name"), closed=False)
-    body = _body(node, steps)
+    body = _loop_body(node, steps)
     items = node.required("items")
-    found = _items(items)
+    found = _loop_items(items)
     if body is None or found is None:
         return None
     return ParallelFor(body=body, items=found, max_concurrency=node.integer("max_concurrency"))
 
 
-def _items(
+def _loop_items(
     node: Node,
 ) -> dict[str, dict[str, InputValue]] | tuple[dict[str, InputValue], ...] | str | None:
     if isinstance(node.data, str):
@@ -124,19 +124,19 @@ def _items(
         with suppress(ValueError, RecursionError):
             node = Node(node.document, json.loads(node.data), node.loc, node.session)
     if isinstance(node.data, dict):
-        return {name: _item(entry) for name, entry in node.entries()}
+        return {name: _item_inputs(entry) for name, entry in node.entries()}
     if isinstance(node.data, list):
-        return tuple(_item(node.at(position)) for position in range(len(node.data)))
+        return tuple(_item_inputs(node.at(position)) for position in range(len(node.data)))
     if node.is_set:
         node.add_mismatch("a list of items, a mapping of them, or JSON")
     return None
 
 
-def _item(node: Node) -> dict[str, InputValue]:
+def _item_inputs(node: Node) -> dict[str, InputValue]:
     values = {name: read_input(entry, None) for name, entry in node.entries()}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _body(node: Node, steps: Mapping[str, Any]) -> str | None:
+def _loop_body(node: Node, steps: Mapping[str, Any]) -> str | None:
     body = node.required("body")
-    return _step(body, steps) if body.is_set else None
+    return _bound_step(body, steps) if body.is_set else None

@@ -78,7 +78,7 @@ def _input_spec(entry: Node) -> InputSpec | None:
         default.add_mismatch(f"a {type}")
         return spec
     value = _read_literal(default, default.data, spec)
-    # With the mistake told, the input is not asked for a second time where it is not given.
+    # The mistake is added: do not ask for the input again where a job does not give it.
     return spec.model_copy(update={"default": value} if value is not None else {"optional": True})
 
 
@@ -119,10 +119,9 @@ def read_output_specs(node: Node) -> dict[str, OutputSpec]:
 
 
 def read_input(entry: Node, spec: InputSpec | None) -> InputValue | None:
-    """What a job or step gives to one input; None, with the mistake noted, where it is unusable.
+    """What a job or step gives to one input; None, with the mistake added, where it is unusable.
 
-    A bare text is a path where the input is declared to be data, and otherwise a literal: so says
-    the schema, and so does a job without a declaration.
+    A bare text is a path where the input is declared to be data, and otherwise a literal.
     """
     data = entry.data
     if spec is None:
@@ -212,7 +211,7 @@ def _read_literal(node: Node, value: Scalar, spec: InputSpec) -> Scalar | None:
 
 
 def read_outputs(node: Node, *, binds: bool) -> dict[str, OutputValue]:
-    """What a job or step says of its outputs; an empty body leaves everything to Azure ML.
+    """Where a job or step puts its outputs; an output without a body is left to Azure ML.
 
     Args:
         binds: bare text may stand for a path: the step of a pipeline binds its outputs so.
@@ -232,7 +231,7 @@ def read_outputs(node: Node, *, binds: bool) -> dict[str, OutputValue]:
             entry.check_fields(("type", "path", "mode", "name", "version", "description"))
             if entry.at("version").is_set and not entry.at("name").is_set:
                 remedy = "Add `name:`, under which the output is registered."
-                entry.at("version").add_problem("A version stands without a name.", remedy)
+                entry.at("version").add_problem("A version is given without a name.", remedy)
             values[name] = OutputValue(
                 type=cast(
                     "InputType | None",

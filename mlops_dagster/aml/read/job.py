@@ -38,7 +38,7 @@ _KINDS = {"command": command.FIELDS, "sweep": sweep.FIELDS, "spark": spark.FIELD
 
 
 def read_job(node: Node) -> Job | None:
-    """A job; None, with the mistakes noted, where there is nothing to run."""
+    """A job; None, with the mistakes added, where there is nothing to run."""
     kind = _job_type(node)
     if kind is None:
         return None
@@ -183,7 +183,7 @@ def _with_output_types(
     values: Mapping[str, OutputValue],
     pipeline: PipelineComponent,
 ) -> dict[str, OutputSpec]:
-    """An output without a type has that of the step's output that is bound to it."""
+    """The outputs, where one without a type has that of the step's output bound to it."""
     typed = dict(specs)
     for step in pipeline.jobs.values():
         for name, value in step.outputs.items():

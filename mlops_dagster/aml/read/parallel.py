@@ -131,7 +131,7 @@ def _retries(node: Node) -> RetrySettings | None:
 
 
 def check_parallel(node: Node, component: ParallelComponent, *, declared: bool) -> None:
-    """Note what does not agree with the inputs and outputs of a parallel task."""
+    """Add a mistake for what does not agree with the inputs and outputs of a parallel task."""
     outputs = component.outputs
     task = node.at("task")
     check_command(task.at("program_arguments"), component.inputs, outputs, declared=declared)

@@ -102,7 +102,7 @@ def _check_step_name(entry: Node, name: str) -> bool:
 def _check_cycle(jobs: Node, pipeline: PipelineComponent) -> None:
     waits = dependencies(pipeline)
     for name in waits:
-        waits[name].pop(name, None)  # a step's own output is told of where it is bound
+        waits[name].pop(name, None)  # a step bound to its own output is a mistake of that binding
     found = cycle(waits)
     if not found:
         return

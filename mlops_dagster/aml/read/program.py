@@ -30,7 +30,7 @@ _KINDS = ("command", "parallel", "spark", "pipeline")
 
 
 def component_type(node: Node) -> str | None:
-    """The ``type`` of a component or step, or what its fields tell where it is left out."""
+    """The ``type`` of a component or step; where it is left out, the one that its fields imply."""
     if not node.at("type").is_set:
         guesses = {"jobs": "pipeline", "task": "parallel", "entry": "spark", "trial": "sweep"}
         return next((kind for field, kind in guesses.items() if node.has(field)), "command")
@@ -66,7 +66,7 @@ def check_program_bindings(
     declared: bool,
     search_space: dict[str, Any] | None = None,
 ) -> None:
-    """Note bindings in what a component runs that nothing declares."""
+    """Add a mistake for each binding in a component's command or arguments that nothing declares."""
     if isinstance(component, ParallelComponent):
         parallel.check_parallel(node, component, declared=declared)
         return

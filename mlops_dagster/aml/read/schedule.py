@@ -28,7 +28,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 def read_schedule(node: Node) -> Schedule | None:
     """A schedule with the job that it runs."""
-    if _is_azure_only(node):
+    if _check_azure_only(node):
         return None
     node.check_fields(
         ("name", "display_name", "description", "tags", "properties", "trigger", "create_job",
@@ -53,8 +53,8 @@ def read_schedule(node: Node) -> Schedule | None:
     )
 
 
-def _is_azure_only(node: Node) -> bool:
-    """Whether it does something else than run a job, which is noted."""
+def _check_azure_only(node: Node) -> bool:
+    """Whether it does something else than run a job; adds a mistake where it does."""
     others = {"import_data": "imports data", "create_monitor": "watches a deployed model"}
     found = [(name, does) for name, does in others.items() if node.has(name)]
     for name, does in found:
@@ -147,7 +147,7 @@ def _read_recurrence(node: Node, times: dict[str, Any]) -> Recurrence | None:
 
 
 def _item_nodes(node: Node) -> list[Node]:
-    """The items of a list, or the one thing that stands for it."""
+    """The items of a list, or the one value that is given instead of a list."""
     if isinstance(node.data, list):
         return [node.at(position) for position in range(len(node.data))]
     return [node] if node.is_set else []

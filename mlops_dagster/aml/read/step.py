@@ -296,7 +296,7 @@ def _searched_inputs(draft: Draft) -> dict[str, InputValue]:
 
 
 def _check_own_texts(draft: Draft, component: Component) -> None:
-    """Note what a component says of inputs and outputs that nobody declares."""
+    """Add a mistake for each input or output that a component uses and nobody declares."""
     if draft.declared or component.type in CONTROL:
         return
     where = draft.node if draft.sweep is None else draft.node.at("trial")
@@ -344,7 +344,7 @@ def _check_other_bindings(draft: Draft, scope: Scope) -> None:
 
 
 def _check_bindings_anywhere(node: Node, scope: Scope, step: str) -> None:
-    """AutoML and the like take data in fields of their own, such as ``training_data``."""
+    """Check the bindings of AutoML and the like, which take data in fields of their own."""
     for text in text_nodes(node, frozenset(["component", "outputs"])):
         for binding in bindings(text.data):
             if binding.root in ("parent.inputs", "parent.jobs"):

@@ -85,13 +85,13 @@ def _distribution(node: Node) -> dict[str, Any] | None:
         if not node.required(name).is_set:
             return None
         if name == "values":
-            found[name] = [_value(item) for item in node.items(name)]
+            found[name] = [_choice_value(item) for item in node.items(name)]
             if not found[name]:
                 node.at(name).add_mismatch("at least one value")
         elif name == "upper":
             found[name] = node.integer(name)
         else:
-            found[name] = _number(node.at(name))
+            found[name] = _read_number(node.at(name))
         if found[name] is None:
             return None
     _check_order(node, found)
@@ -108,7 +108,7 @@ def _check_order(node: Node, found: dict[str, Any]) -> None:
         node.at(key).add_mismatch("a positive number")
 
 
-def _value(item: Node) -> Any:
+def _choice_value(item: Node) -> Any:
     """A value of a choice; a mapping is a conditional space, whose fields vary in turn."""
     if not isinstance(item.data, dict):
         if item.data is None or isinstance(item.data, list):
@@ -120,7 +120,7 @@ def _value(item: Node) -> Any:
     }
 
 
-def _number(node: Node) -> int | float | None:
+def _read_number(node: Node) -> int | float | None:
     if isinstance(node.data, int | float) and not isinstance(node.data, bool):
         return node.data
     try:
