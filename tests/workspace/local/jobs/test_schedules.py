@@ -28,6 +28,7 @@ create_job:
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "flights"
     (folder / ".cloud/local/schedules").mkdir(parents=True)
+    (folder / "project.yaml").touch()
     return folder
 
 
