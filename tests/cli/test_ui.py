@@ -8,8 +8,10 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -31,9 +33,12 @@ def root(here: Path) -> Path:
 
 
 @pytest.fixture
-def server(root: Path) -> Iterator[subprocess.Popen[str]]:
+def server(root: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """The command; its parameter names a signal that it finds ignored, as a script's `&` does."""
+    ignored = f"trap '' {request.param}; " if getattr(request, "param", "") else ""
+    command = [str(program_path()), "ui", "--port", str(_free_port()), "--no-open"]
     process = subprocess.Popen(
-        [program_path(), "ui", "--port", str(_free_port()), "--no-open"],
+        ["sh", "-c", f'{ignored}exec "$@"', "sh", *command],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -46,12 +51,16 @@ def server(root: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    ("server", "ending"),
+    [("", signal.SIGINT), ("INT", signal.SIGTERM), ("", signal.SIGKILL)],
+    indirect=["server"],
+    ids=["SIGINT", "SIGTERM where SIGINT is ignored", "SIGKILL"],
+)
 def test_the_ui_serves_the_workspace_on_loopback_and_ends_with_all_its_children(
     server: subprocess.Popen[str], mlops_home: Path, ending: signal.Signals
 ) -> None:
-    assert server.stdout is not None
-    address = server.stdout.readline().split()[2]
+    address = address_of(server)
     assert address.startswith("http://127.0.0.1:")
     children = psutil.Process(server.pid).children(recursive=True)
     assert any("dagster._daemon" in " ".join(child.cmdline()) for child in children)
@@ -61,9 +70,46 @@ def test_the_ui_serves_the_workspace_on_loopback_and_ends_with_all_its_children(
     assert answer["workspaceOrError"]["locationEntries"] == [{"name": "tiny"}]
     assert (mlops_home / "dagster" / "dagster.yaml").is_file()
     server.send_signal(ending)
-    assert server.wait(90) == 0
-    _, alive = psutil.wait_procs(children, timeout=5)
+    assert server.wait(90) == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert alive == []
+
+
+@pytest.mark.slow
+def test_no_page_from_elsewhere_reaches_the_ui(server: subprocess.Popen[str]) -> None:
+    address = address_of(server)
+    foreign = {"Origin": "http://evil.example"}
+    launch = json.dumps({"query": 'mutation { freeConcurrencySlots(runId: "x") }'}).encode()
+    as_json = {"Content-Type": "application/json"}
+    by_get = f"{address}/graphql?query=%7Bversion%7D"
+    assert _status(f"{address}/server_info", {}) == 200
+    assert _status(f"{address}/server_info", {"Host": "evil.example"}) == 403
+    assert _status(f"{address}/graphql", {**as_json, **foreign}, launch) == 403
+    assert _status(f"{address}/graphql", {**as_json, "Host": "evil.example"}, launch) == 403
+    assert _status(by_get, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}) == 403
+    assert _status(by_get, {}) == 405
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol": "graphql-ws",
+    }
+    assert _status(f"{address}/graphql", {**handshake, **foreign}) == 403
+    assert _status(f"{address}/graphql", {**handshake, "Origin": address}) == 101
+
+
+@pytest.mark.slow
+def test_a_ui_that_runs_is_found_again_and_stopped(
+    server: subprocess.Popen[str], program: Mlops, root: Path
+) -> None:
+    address = address_of(server)
+    again = program("ui", "--no-open")
+    assert (again.status, again.out) == (0, f"Dagster UI: {address}  (it runs already)\n")
+    stopped = program("stop")
+    assert (stopped.status, "Ended: ui." in stopped.err) == (0, True)
+    assert server.wait(30) == 0
+    assert "Nothing ran in the background" in program("stop").err
 
 
 def test_a_port_in_use_is_a_wrong_request(mlops: Mlops, root: Path) -> None:
@@ -74,6 +120,22 @@ def test_a_port_in_use_is_a_wrong_request(mlops: Mlops, root: Path) -> None:
         ran = mlops("ui", "--port", port)
     assert ran.status == 2
     assert f"Port {port} is in use" in ran.err
+
+
+def address_of(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None
+    return server.stdout.readline().split()[2]
+
+
+def _status(address: str, headers: dict[str, str], body: bytes | None = None) -> int:
+    parts = urlsplit(address)
+    connection = HTTPConnection(parts.netloc, timeout=30)
+    try:
+        target = f"{parts.path}?{parts.query}"
+        connection.request("GET" if body is None else "POST", target, body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def _free_port() -> int:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from types import FrameType
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,12 +16,13 @@ from mlops_dagster.cli.dagster.instance import find_place
 from mlops_dagster.cli.output import note
 from mlops_dagster.cli.session import session
 from mlops_dagster.errors import InvalidRequest, MlopsError
-from mlops_dagster.system.loopback import HOST, first_free
-from mlops_dagster.system.process_tree import ProcessTree
+from mlops_dagster.home import find_home
+from mlops_dagster.system import services
+from mlops_dagster.system.loopback import first_free
 
 _FIRST_PORT = 3000
-_READY_SECONDS = 180
-_END_SECONDS = 20
+_START_SECONDS = 180.0
+_GRACE_SECONDS = 10.0
 
 
 def ui(
@@ -43,37 +41,53 @@ def ui(
     Its daemon, which runs schedules and sensors, is served with it. Only this machine reaches it.
     """
     place = find_place()
-    port = _free_port(port)
-    address = f"http://{HOST}:{port}"
-    # `dagster dev` serves the code locations once for both the web server and the daemon; `dg dev`
-    # would take its own list of projects instead of workspace.yaml.
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--log-level", "warning"]
-    command += ["--workspace", str(place.workspace_file), "--host", HOST, "--port", str(port)]
+    folder = services.folder_of(place.home, "ui")
+    if (running := services.find(folder)) is not None and port in (None, running.ports["http"]):
+        _show(running.address, "it runs already", open_browser=open_browser)
+        return
+    service = services.Service(
+        name="Dagster UI",
+        folder=folder,
+        command=(
+            *(sys.executable, "-W", "ignore", "-m", "mlops_dagster.cli.dagster.server"),
+            *(str(place.workspace_file), "{http}"),
+        ),
+        ports={"http": _free_port(port)},
+        health={"http": "/server_info"},
+        working=place.root,
+        environment=place.environment(),
+        log_to_file=False,
+        start_seconds=_START_SECONDS,
+        grace_seconds=_GRACE_SECONDS,
+    )
     note(f"Starting Dagster on {place.dagster_home} ...")
-    with _terminated_as_interrupted(), served(command, place.root, place.environment()) as server:
+    with _terminated_as_interrupted(), services.serving(service) as server:
         try:
-            _await_ready(server, address)
-            print(f"Dagster UI: {address}  (Ctrl-C ends it)", flush=True)
-            if open_browser and _has_screen():
-                import webbrowser
-
-                webbrowser.open(address)
-            if server.wait() != 0:
-                raise MlopsError(
-                    f"Dagster ended with status {server.returncode}.", remedy="Its log is above."
-                )
+            _show(server.address, "Ctrl-C ends it", open_browser=open_browser)
+            if (status := server.wait()) != 0:
+                raise MlopsError(f"Dagster ended with status {status}.", remedy="Its log is above.")
         except KeyboardInterrupt:
             note("Ending Dagster ...")
 
 
 def stop(context: typer.Context) -> None:
-    """End what runs in the background, but jobs.
+    """End the servers in the background: MLflow's, the Dagster UI, emulators. Jobs go on.
 
-    That is the workspace's tracking server; it starts again by itself when a job needs it.
+    The tracking server starts again by itself when a job needs it.
     """
+    ended = services.stop_all(find_home())
     with session(context).open() as workspace:
         workspace.stop_services()
-    note("Nothing runs in the background any more but jobs; see them: mlops job list")
+    note(f"Ended: {', '.join(ended)}." if ended else "Nothing ran in the background.")
+    note("Jobs go on; see them: mlops job list")
+
+
+def _show(address: str, remark: str, *, open_browser: bool) -> None:
+    print(f"Dagster UI: {address}  ({remark})", flush=True)
+    if open_browser and _has_screen():
+        import webbrowser
+
+        webbrowser.open(address)
 
 
 def _free_port(wanted: int | None) -> int:
@@ -82,41 +96,6 @@ def _free_port(wanted: int | None) -> int:
         return port
     taken = f"Port {wanted}" if wanted is not None else "Every port from 3000 to 3099"
     raise InvalidRequest(f"{taken} is in use.", remedy="Choose another one with --port.")
-
-
-@contextmanager
-def served(
-    command: list[str], folder: Path, environment: dict[str, str], *, log: IO[bytes] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A server with all its children, which end when the context does.
-
-    It has a session of its own, so that a Ctrl-C reaches it once, from here, and not also from the
-    terminal while it is ending its children. Without a ``log`` it writes to this terminal.
-    """
-    server = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    try:
-        yield server
-    finally:
-        _end_tree(server)
-
-
-def _end_tree(server: subprocess.Popen[bytes]) -> None:
-    """End a server, which ends its children; then those that are left, such as runs."""
-    tree = ProcessTree([server.pid])
-    try:
-        tree.end(interrupt_seconds=_END_SECONDS, grace=_END_SECONDS)
-    except KeyboardInterrupt:
-        note("Ending at once.")
-        tree.end(grace=0)
-    server.wait()
 
 
 @contextmanager
@@ -133,24 +112,6 @@ def _terminated_as_interrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _await_ready(server: subprocess.Popen[bytes], address: str) -> None:
-    import urllib.request
-
-    # A proxy that is meant for the internet must not be asked for this machine's own server.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise MlopsError(
-                f"Dagster ended with status {server.returncode} before it was ready.",
-                remedy="Its log is above; check the code locations: dagster definitions validate",
-            )
-        with suppress(OSError), opener.open(f"{address}/server_info", timeout=5):
-            return
-        time.sleep(0.2)
-    raise MlopsError(f"Dagster did not answer at {address} within {_READY_SECONDS} s.")
 
 
 def _has_screen() -> bool:

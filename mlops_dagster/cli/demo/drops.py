@@ -140,7 +140,7 @@ def emulated_account(place: Place, project: Project, workspace: str | None) -> I
         )
     account = found.source.account or found.container.partition("//")[2].partition(".")[0]
     note(f"Starting Azurite in the place of the storage account {account} ...")
-    with running_azurite(account, folder=place.home / "azurite" / account) as emulator:
+    with running_azurite(account, home=place.home) as emulator:
         given = {LANDING: workspace, _CONNECTION: emulator.connection}
         before = {name: os.environ.get(name) for name in given}
         os.environ.update(given)

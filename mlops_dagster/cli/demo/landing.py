@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_dagster.cli.dagster.ui import served
 from mlops_dagster.cli.demo.drops import ContainerDrops, Drops, FolderDrops
 from mlops_dagster.cli.output import duration, note, visible
 from mlops_dagster.cli.tables import print_table
 from mlops_dagster.errors import MlopsError
+from mlops_dagster.system import services
 
 if TYPE_CHECKING:
-    import subprocess
-
     from mlops_dagster.cli.dagster.instance import Place
     from mlops_dagster.landing import DropRecord, Landing
     from mlops_dagster.project import Project
@@ -126,27 +124,34 @@ def _waiting(landing: Landing, drops: Drops) -> set[str]:
 
 def _score(place: Place, landing: Landing, drops: Drops) -> None:
     """Run the daemon until nothing waits any more, and no run is at work."""
-    log = place.dagster_home / "daemon.log"
-    command = [sys.executable, "-W", "ignore", "-m", "dagster._daemon", "run"]
-    command += ["-w", str(place.workspace_file)]
+    service = services.Service(
+        name="Dagster daemon",
+        folder=services.folder_of(place.home, "daemon"),
+        command=(
+            *(sys.executable, "-W", "ignore", "-m", "dagster._daemon", "run"),
+            *("-w", str(place.workspace_file)),
+        ),
+        ports={},
+        health={},
+        working=place.root,
+        environment=place.environment(),
+    )
     note(f"Files have landed in {drops.where}; Dagster's daemon looks for them ...")
-    with log.open("wb") as file:
-        environment = place.environment()
-        with served(command, place.root, environment, log=file) as daemon:
-            _await_end(landing, drops, daemon, log)
-            _await_runs()
-            _await_checks()
+    with services.serving(service) as daemon:
+        _await_end(landing, drops, daemon, service.log)
+        _await_runs()
+        _await_checks()
 
 
-def _await_end(landing: Landing, drops: Drops, daemon: subprocess.Popen[bytes], log: Path) -> None:
+def _await_end(landing: Landing, drops: Drops, daemon: services.Serving, log: Path) -> None:
     deadline, changed, before = time.monotonic() + _LONGEST, time.monotonic(), -1
     while left := len(_waiting(landing, drops)):
         if left != before:
             before, changed = left, time.monotonic()
             note(f"  {left} files wait to be scored")
-        if daemon.poll() is not None:
+        if (status := daemon.status()) is not None:
             raise MlopsError(
-                f"Dagster's daemon ended with status {daemon.returncode}.",
+                f"Dagster's daemon ended with status {status}.",
                 remedy=f"Its log says why: {log}",
             )
         if time.monotonic() > min(deadline, changed + _NO_NEWS):

@@ -110,9 +110,9 @@ class LocalWorkspace(Workspace):
         return self._schedules
 
     def stop_services(self) -> None:
-        from mlops_dagster.workspace.local.tracking import stop
+        from mlops_dagster.system import services
 
-        stop(self.home)
+        services.stop_all(self.home)
 
     def close(self) -> None:
         self._state.close()

@@ -170,9 +170,7 @@ def _run(
     log = logs.open_log(context.home, step.job)
     now = time.time()
     try:
-        with JobTracking(
-            context.home, step.job, plan.root, step.parent, plan.experiment, step.display_name
-        ) as tracking:
+        with JobTracking(context.home, step.job, plan.experiment) as tracking:
             variables = environment(
                 step,
                 root=plan.root,

@@ -1,9 +1,9 @@
 """MLflow for the jobs of one home: what scripts log is filed under the job, as on Azure ML.
 
-A job gets ``MLFLOW_TRACKING_URI``, the address of a small proxy that lives as long as the job, and
-``MLFLOW_RUN_ID``, its own name. The first request makes sure that the home's one MLflow server
-runs, and that the job has a run there; from then on the proxy passes requests on, with the names
-of jobs replaced by the ids of their runs. A job that never talks to MLflow costs nothing.
+A job gets ``MLFLOW_TRACKING_URI``, an address that lives as long as the job, and ``MLFLOW_RUN_ID``,
+its own name. The first connection starts the home's one MLflow server; from then on bytes are
+passed on. The server knows the job by the path of the address, makes its run, and puts the ids of
+runs in the place of the names of jobs. A job that never talks to MLflow costs nothing.
 
 MLflow's model registry works on that server as it does on any other; what a script registers there
 is not a registered model of the workspace.
@@ -16,7 +16,7 @@ from mlops_dagster.workspace.local.tracking.reader import (
     read_tracked,
     values_of,
 )
-from mlops_dagster.workspace.local.tracking.server import running, start, stop
+from mlops_dagster.workspace.local.tracking.service import running, start, stop
 
 __all__ = [
     "JobTracking",

@@ -9,14 +9,11 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from mlops_dagster.workspace.local.tracking.description import Tracking
-from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, running, start
+from mlops_dagster.system.loopback import HOST
+from mlops_dagster.workspace.local.tracking.service import JOB_PATH, folder_of, running, start
 from mlops_dagster.workspace.ports import JobStatus
-
-if TYPE_CHECKING:
-    from mlops_dagster.workspace.local.tracking.proxy import Door
 
 # mlflow.entities.RunStatus
 _ENDED = {
@@ -30,30 +27,21 @@ class JobTracking:
 
     Args:
         job: its name, which stands for its run's id in every request.
-        root: the submitted job that it is part of.
-        parent: the pipeline or sweep job that it is a step or trial of; its run is made as well.
+        experiment: the one that its run belongs to.
 
     Attributes:
         url: for ``MLFLOW_TRACKING_URI``; costs a socket and a sleeping thread until it is used.
     """
 
-    def __init__(
-        self,
-        home: Path,
-        job: str,
-        root: str,
-        parent: str | None,
-        experiment: str,
-        display_name: str,
-    ) -> None:
+    def __init__(self, home: Path, job: str, experiment: str) -> None:
         self._home = home
-        parent = parent or (root if root != job else None)
-        self._told = Tracking(job, parent, experiment, display_name)
+        self._job = job
+        self._experiment = experiment
         self.url = ""
 
     def __enter__(self) -> Self:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = address_of(self._socket.getsockname()[1])
+        self._socket = socket.create_server((HOST, 0), backlog=128)
+        self.url = f"http://{HOST}:{self._socket.getsockname()[1]}{JOB_PATH}{self._job}"
         self._stop, self._stopped = os.pipe()
         self._thread = threading.Thread(target=self._listen, name="mlflow", daemon=True)
         self._thread.start()
@@ -75,25 +63,24 @@ class JobTracking:
         """What a job's process needs to log to its own run, under the names that MLflow reads."""
         return {
             "MLFLOW_TRACKING_URI": self.url,
-            "MLFLOW_RUN_ID": self._told.job,
-            "MLFLOW_EXPERIMENT_NAME": self._told.experiment,
+            "MLFLOW_RUN_ID": self._job,
+            "MLFLOW_EXPERIMENT_NAME": self._experiment,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             # It would print this address, which ends with the job; the record has one that stays.
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
 
     def _listen(self) -> None:
-        door: Door | None = None
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._socket, selectors.EVENT_READ)
             waiting.register(self._stop, selectors.EVENT_READ)
             while all(key.fd != self._stop for key, _ in waiting.select()):
-                connection, address = self._socket.accept()
-                from mlops_dagster.workspace.local.tracking import proxy
+                client, _ = self._socket.accept()
+                # Most jobs never get here; what it imports would be a tenth of a small job's time.
+                from mlops_dagster.workspace.local.tracking import relay
 
-                door = door or proxy.Door(self._home, self._told)
-                arguments = (connection, address, door)
-                threading.Thread(target=proxy.serve, args=arguments, daemon=True).start()
+                arguments = (client, self._home)
+                threading.Thread(target=relay.serve, args=arguments, daemon=True).start()
 
 
 def end_runs(home: Path, job: str, status: JobStatus, *, restart: bool = True) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mlops_dagster.errors import NotFound
 from mlops_dagster.system.sqlite import available, open_existing
 from mlops_dagster.system.walk import Links, walk
-from mlops_dagster.workspace.local.tracking.server import address_of, folder_of, read_status
+from mlops_dagster.workspace.local.tracking.service import folder_of, last_address
 from mlops_dagster.workspace.ports import ChildRun, MetricPoint, Tracked
 
 if TYPE_CHECKING:
@@ -151,9 +151,8 @@ def _by_time(
 
 
 def _page(home: Path, run: Run) -> str | None:
-    port = read_status(home).get("port")
-    place = f"/#/experiments/{run.experiment_id}/runs/{run.run_id}"
-    return address_of(port) + place if port else None
+    address = last_address(home)
+    return f"{address}/#/experiments/{run.experiment_id}/runs/{run.run_id}" if address else None
 
 
 def _active(connection: sqlite3.Connection, runs: Sequence[Run]) -> list[Run]:

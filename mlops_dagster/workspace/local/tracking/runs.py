@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,7 @@ from urllib.parse import quote, urlsplit
 from mlops_dagster.errors import WorkspaceUnavailable
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
-from mlops_dagster.workspace.local.tracking.description import Tracking
-from mlops_dagster.workspace.local.tracking.server import folder_of, start
+from mlops_dagster.workspace.local.tracking.service import folder_of
 from mlops_dagster.workspace.local.tracking.translation import JOB_TAG, PARENT_TAG
 
 _SCHEMA = """
@@ -46,9 +46,17 @@ class Runs:
     """The MLflow runs of one home's jobs."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
         self._state = State(home)
         self._state.create(_SCHEMA + records.SCHEMA)
+        if not (folder_of(home) / "mlflow.db").exists():
+            with self._state.write() as connection:  # somebody removed the store and all its runs
+                connection.execute("DELETE FROM mlflow_runs")
+
+    def by_job(self) -> dict[str, str]:
+        """The id of the run that each job's name stands for."""
+        with self._state.read() as connection:
+            rows = connection.execute("SELECT job, run_id FROM mlflow_runs WHERE main")
+            return {row["job"]: row["run_id"] for row in rows}
 
     def of(self, jobs: Sequence[str]) -> list[Run]:
         """The runs of these jobs: in their order, each one's main run first."""
@@ -63,30 +71,28 @@ class Runs:
                 ]
         return found
 
-    def named(self, name: str) -> str | None:
-        """The id of the run that a job's name stands for."""
-        with self._state.read() as connection:
-            row = connection.execute(
-                "SELECT run_id FROM mlflow_runs WHERE job = ? AND main", (name,)
-            ).fetchone()
-        return str(row["run_id"]) if row else None
+    def ensure(self, job: str, server: str) -> dict[str, str]:
+        """The runs of a job and of those around it, by job; made where there is none.
 
-    def ensure(self, job: Tracking) -> str:
-        """The id of the job's own run, made where there is none; so are those of its parents.
+        Only the server itself does this, so that no two are made.
 
-        Starts the server. Raises WorkspaceUnavailable.
+        Args:
+            server: the address at which MLflow answers.
+
+        Raises WorkspaceUnavailable.
         """
-        if not (folder_of(self._home) / "mlflow.db").exists():
-            self._forget()
-        known = self.named(job.job)
+        with self._state.read() as connection:
+            known = connection.execute(
+                "SELECT run_id FROM mlflow_runs WHERE job = ? AND main", (job,)
+            ).fetchone()
+            row = records.find(connection, job)
         if known is not None:
-            return known
-        from filelock import FileLock
-
-        server = start(self._home)
-        parent = self.ensure(self._parent(job)) if job.parent else None
-        with FileLock(folder_of(self._home) / "runs.lock"):
-            return self.named(job.job) or self._create(server, job, parent)
+            return {job: str(known["run_id"])}
+        if row is None:
+            raise WorkspaceUnavailable(f"This workspace has no job {job!r} to log to.")
+        around = row["parent"] or (row["root"] if row["root"] != job else None)
+        made = self.ensure(around, server) if around else {}
+        return {**made, job: self._create(server, row, made[around] if around else None)}
 
     def add(self, job: str, run_id: str, experiment_id: str, *, main: bool = False) -> None:
         """Remember that the job made this run."""
@@ -96,42 +102,25 @@ class Runs:
                 (run_id, job, experiment_id, main),
             )
 
-    def _forget(self) -> None:
-        """Somebody removed MLflow's store, and with it every run."""
-        with self._state.write() as connection:
-            connection.execute("DELETE FROM mlflow_runs")
-
-    def _parent(self, job: Tracking) -> Tracking:
-        with self._state.read() as connection:
-            row = records.find(connection, job.parent or "")
-        if row is None:
-            return Tracking(job.parent or "", None, job.experiment, job.parent or "")
-        return Tracking(row["name"], row["parent"], row["experiment"], row["display_name"])
-
-    def _create(self, server: str, job: Tracking, parent: str | None) -> str:
-        experiment = _experiment(server, job.experiment)
-        tags = {JOB_TAG: job.job, **({PARENT_TAG: parent} if parent else {})}
-        tags |= self._hyperparameters(job.job)
+    def _create(self, server: str, job: sqlite3.Row, parent: str | None) -> str:
+        experiment = _experiment(server, job["experiment"])
+        tags = {JOB_TAG: job["name"], **({PARENT_TAG: parent} if parent else {})}
+        # The run of a sweep's trial says what the trial was given.
+        if given := json.loads(job["tags"]).get(records.HYPERPARAMETERS):
+            tags[records.HYPERPARAMETERS] = given[:_LONGEST_TAG]
         answer = call(
             server,
             "runs/create",
             {
                 "experiment_id": experiment,
-                "run_name": job.display_name or job.job,
+                "run_name": job["display_name"] or job["name"],
                 "start_time": int(time.time() * 1000),
                 "tags": [{"key": key, "value": value} for key, value in tags.items()],
             },
         )
         run_id = str(answer["run"]["info"]["run_id"])
-        self.add(job.job, run_id, experiment, main=True)
+        self.add(job["name"], run_id, experiment, main=True)
         return run_id
-
-    def _hyperparameters(self, job: str) -> dict[str, str]:
-        """The tag by which the run of a sweep's trial tells what the trial was given."""
-        with self._state.read() as connection:
-            row = records.find(connection, job)
-        given = json.loads(row["tags"]).get(records.HYPERPARAMETERS) if row is not None else None
-        return {records.HYPERPARAMETERS: given[:_LONGEST_TAG]} if given else {}
 
 
 def call(server: str, method: str, message: dict[str, Any] | None = None) -> dict[str, Any]:

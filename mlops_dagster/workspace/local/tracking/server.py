@@ -1,151 +1,200 @@
-"""The home's one MLflow server: started when it is needed, found by whoever needs it, ended.
+"""MLflow's tracking server as jobs see it: the name of a job stands for its run.
 
-::
-
-    .mlops/mlflow/
-      mlflow.db, artifacts/     MLflow's own store
-      server.json               where the server listens; its port outlives it, so that links do
-      server.log                what it says; its last line is its last request
-      server.lock               held by its supervisor as long as that lives
+``python -m mlops_dagster.workspace.local.tracking.server PORT``, in the folder of MLflow's store.
+It is MLflow's own application behind two ASGI middlewares: one answers nobody but this machine,
+the other files under its job what arrives below ``/jobs/NAME``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from mlops_dagster.errors import WorkspaceUnavailable
-from mlops_dagster.system import atomic
-from mlops_dagster.system.files import writing
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.system.loopback import HOST
+from mlops_dagster.workspace.local.tracking.runs import Runs
+from mlops_dagster.workspace.local.tracking.translation import (
+    CREATE_RUN,
+    REST,
+    created_run,
+    split_job,
+    tagged_as_ours,
+    translated_body,
+    translated_target,
+)
 
-_START_SECONDS = 120.0
-_STOP_SECONDS = 20.0
-# What belongs to a job or to a Dagster run is not the server's, which outlives both.
-_FOREIGN = ("AZUREML_", "AZURE_ML_", "DAGSTER_", "MLFLOW_", "MLOPS_JOB")
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-
-def folder_of(home: Path) -> Path:
-    """Where MLflow's store and the server's own files lie."""
-    return home.absolute() / "mlflow"
-
-
-def start(home: Path) -> str:
-    """The address of the home's MLflow server, started where it does not run.
-
-    The first start in a home takes some seconds, a running server is found in milliseconds.
-    Raises WorkspaceUnavailable where it does not start.
-    """
-    address = running(home)
-    if address is not None:
-        return address
-    from filelock import FileLock
-
-    folder = folder_of(home)
-    with writing(home):
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "start.lock"):
-            return running(home) or _started(home)
+_JSON_BYTES = 64 << 20
+_KEEP_ALIVE_SECONDS = 60
 
 
-def running(home: Path) -> str | None:
-    """The address of the home's MLflow server; None where it does not run."""
-    told = read_status(home)
-    if "pid" not in told:
-        return None
-    return address_of(told["port"]) if is_healthy(told["port"]) else None
+def main(port: int) -> None:
+    """Serve the store in the current folder until the process is told to end."""
+    import uvicorn
+
+    from mlops_dagster.system.own_origin import OwnOriginOnly
+
+    runs = Runs(Path.cwd().parent)
+    app = OwnOriginOnly(JobRuns(_mlflow(), runs, f"http://{HOST}:{port}"))
+    uvicorn.run(
+        app,
+        host=HOST,
+        port=port,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
 
 
-def stop(home: Path) -> None:
-    """End the home's MLflow server; it is fine where it does not run."""
-    from filelock import FileLock, Timeout
+class JobRuns:
+    """ASGI middleware that puts the ids of runs in the place of the names of jobs."""
 
-    from mlops_dagster.system.process_tree import is_alive
+    def __init__(self, app: ASGIApp, runs: Runs, address: str) -> None:
+        from anyio import CapacityLimiter
 
-    folder = folder_of(home)
-    if not (folder / "server.lock").exists():
-        return
-    with FileLock(folder / "start.lock"):
-        told = read_status(home)
-        pid, created = told.get("supervisor", (0, 0.0))
-        if is_alive(pid, created):
-            os.kill(pid, signal.SIGTERM)
+        self._app = app
+        self._runs = runs
+        self._address = address
+        self._known = runs.by_job()
+        self._lock = threading.Lock()
+        # Not the threads that the application answers from: this one asks it something.
+        self._limiter = CapacityLimiter(4)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        job, target = split_job(_target(scope))
         try:
-            with FileLock(folder / "server.lock", timeout=_STOP_SECONDS):
-                pass
-        except Timeout:
-            raise WorkspaceUnavailable(
-                f"The MLflow server of {home} did not end within {_STOP_SECONDS:.0f} s.",
-                remedy=f"End process {pid}.",
-            ) from None
+            run = await self._run_of_job(job) if job else None
+        except MlopsError as error:
+            await _refuse(send, str(error))
+            return
+        target = translated_target(target, self._known.get)
+        scope = _with_target(scope, target)
+        if REST.match(target) and _is_small_json(scope):
+            body = translated_body(await _body(receive), self._known.get)
+            if run and CREATE_RUN.fullmatch(target):
+                body = tagged_as_ours(body, job, run)
+                send = self._noting_the_run(job, send)
+            scope, receive = _with_body(scope, body, receive)
+        await self._app(scope, receive, send)
+
+    async def _run_of_job(self, job: str) -> str:
+        from anyio import to_thread
+
+        if job not in self._known:
+            await to_thread.run_sync(self._make_run, job, limiter=self._limiter)
+        return self._known[job]
+
+    def _make_run(self, job: str) -> None:
+        with self._lock:
+            self._known.update(self._runs.ensure(job, self._address))
+
+    def _noting_the_run(self, job: str, send: Send) -> Send:
+        """Remember the run that the answer names before the answer is sent."""
+        from anyio import to_thread
+
+        start: list[Message] = []
+        pieces: list[bytes] = []
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.append(message)
+                return
+            pieces.append(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            body = b"".join(pieces)
+            if made := created_run(body):
+                await to_thread.run_sync(self._runs.add, job, *made, limiter=self._limiter)
+            await send(start[0])
+            await send({"type": "http.response.body", "body": body})
+
+        return noting
 
 
-def address_of(port: int) -> str:
-    """The address of a server on this machine."""
-    return f"http://127.0.0.1:{port}"
+def _mlflow() -> ASGIApp:
+    """MLflow's application over the store in the current folder.
 
-
-def read_status(home: Path) -> dict[str, Any]:
-    """What the supervisor says of its server; empty where there never was one."""
-    try:
-        told = json.loads((folder_of(home) / "server.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def write_status(home: Path, told: dict[str, Any]) -> None:
-    """Say how the server is, whole or not at all."""
-    atomic.write(folder_of(home) / "server.json", json.dumps(told).encode())
-
-
-def is_healthy(port: int, *, timeout: float = 5.0) -> bool:
-    """Whether an MLflow server answers on this port."""
-    from http.client import HTTPConnection, HTTPException
-
-    connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
-    try:
-        connection.request("GET", "/health")
-        answer = connection.getresponse()
-        return answer.status == 200 and answer.read() == b"OK"
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _started(home: Path) -> str:
-    since = time.time()
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)
+    It is set up through the variables by which ``mlflow server`` sets up its workers; that command
+    would be a second process, as large as the first, which does nothing but wait for it.
+    """
+    os.environ |= {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    module = "mlops_dagster.workspace.local.tracking.supervisor"
-    # It forks away at once, so that it is nobody's child and no job's end takes it along.
-    subprocess.run(
-        [sys.executable, "-m", module, os.fspath(home.absolute())],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        check=False,
-    )
-    while time.time() < since + _START_SECONDS:
-        told = read_status(home)
-        if "pid" in told and is_healthy(told["port"]):
-            return address_of(told["port"])
-        if told.get("failed_at", 0) >= since:
-            break
-        time.sleep(0.05)
-    log = folder_of(home) / "server.log"
-    said = log.read_text(encoding="utf-8", errors="replace").strip() if log.exists() else ""
-    raise WorkspaceUnavailable(
-        f"The MLflow server of {home} did not start: {said.splitlines()[-1] if said else 'silent'}",
-        remedy=f"See {log}.",
-    )
+    from mlflow.server import constants
+
+    # Relative to the current folder: no character of a path is special in these.
+    os.environ |= {
+        constants.BACKEND_STORE_URI_ENV_VAR: "sqlite:///mlflow.db",
+        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        constants.ARTIFACTS_DESTINATION_ENV_VAR: "./artifacts",
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+    }
+    from mlflow.server import fastapi_app
+
+    app: ASGIApp = fastapi_app.app
+    return app
+
+
+def _target(scope: Scope) -> str:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return (path + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _with_target(scope: Scope, target: str) -> Scope:
+    path, _, query = target.partition("?")
+    return {
+        **scope,
+        "path": unquote(path),
+        "raw_path": path.encode("latin-1"),
+        "query_string": query.encode("latin-1"),
+    }
+
+
+def _is_small_json(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"")
+    is_json = b"json" in headers.get(b"content-type", b"")
+    return is_json and length.isdigit() and 0 < int(length) <= _JSON_BYTES
+
+
+async def _body(receive: Receive) -> bytes:
+    pieces = []
+    while True:
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _with_body(scope: Scope, body: bytes, receive: Receive) -> tuple[Scope, Receive]:
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    headers.append((b"content-length", str(len(body)).encode()))
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_body() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return {**scope, "headers": headers}, receive_body
+
+
+async def _refuse(send: Send, message: str) -> None:
+    """Answer in MLflow's terms; 501 is no status on which its clients wait and ask again."""
+    body = json.dumps({"error_code": "INTERNAL_ERROR", "message": message}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 501, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

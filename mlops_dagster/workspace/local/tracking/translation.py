@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from mlops_dagster.workspace.local.tracking.service import JOB_PATH
+
 RunOf = Callable[[str], str | None]
 
 JOB_TAG = "mlops.job"
@@ -30,6 +32,17 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r"(['\"])([A-Za-z0-9][\w-]{0,255})\1")
+
+
+def split_job(target: str) -> tuple[str, str]:
+    """The job below whose address a request arrived, and its path and query without that.
+
+    The job is empty where the request is nobody's.
+    """
+    if not target.startswith(JOB_PATH):
+        return "", target
+    job, _, rest = target.removeprefix(JOB_PATH).partition("/")
+    return unquote(job), f"/{rest}"
 
 
 def translated_target(target: str, run_of: RunOf) -> str:

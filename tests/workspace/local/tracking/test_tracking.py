@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ import psutil
 import pytest
 
 from mlops_dagster.errors import NotFound
+from mlops_dagster.system import services
+from mlops_dagster.workspace.local.ground.state import State
+from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.tracking import (
     JobTracking,
     end_runs,
@@ -29,7 +33,6 @@ from mlops_dagster.workspace.local.tracking import (
     stop,
     values_of,
 )
-from mlops_dagster.workspace.local.tracking.server import read_status
 from mlops_dagster.workspace.ports import JobStatus, Tracked
 
 pytestmark = pytest.mark.slow
@@ -46,7 +49,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def tracking(
     home: Path, job: str, *, parent: str | None = None, experiment: str = "flights"
 ) -> JobTracking:
-    return JobTracking(home, job, parent or job, parent, experiment, f"The {job}")
+    """The tracking of a job that the workspace has, and of the job that it is part of."""
+    state = State(home)
+    state.create(records.SCHEMA)
+    row = partial(records.NewJob, type="command", status=JobStatus.RUNNING, experiment=experiment)
+    jobs = [row(name=job, root=parent or job, parent=parent, display_name=f"The {job}")]
+    with state.write() as connection:
+        if parent and records.find(connection, parent) is None:
+            jobs.insert(0, row(name=parent, root=parent))
+        records.insert(connection, jobs)
+    return JobTracking(home, job, experiment)
 
 
 def run_script(tracked: JobTracking, script: str, folder: Path, **variables: str) -> str:
@@ -79,6 +91,10 @@ def log(url: str, job: str, value: float, metric: str = "loss") -> None:
     ask(url, "runs/log-metric", metric_of_job)
 
 
+def state_of(home: Path) -> services.State:
+    return services.read_state(services.folder_of(home, "mlflow"))
+
+
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -87,13 +103,15 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_a_job_that_never_talks_to_mlflow_leaves_no_trace(tmp_path: Path) -> None:
-    with tracking(tmp_path / "home", "silent") as tracked:
+    home = tmp_path / "home"
+    with tracking(home, "silent") as tracked:
         assert tracked.url.startswith("http://127.0.0.1:")
-    end_runs(tmp_path / "home", "silent", JobStatus.COMPLETED)
-    assert read_tracked(tmp_path / "home", ["silent"]) == Tracked()
+    before = list(home.iterdir())
+    end_runs(home, "silent", JobStatus.COMPLETED)
+    assert read_tracked(home, ["silent"]) == Tracked()
     with pytest.raises(NotFound):
-        read_artifact(tmp_path / "home", ["silent"], "x")
-    assert list(tmp_path.iterdir()) == []
+        read_artifact(home, ["silent"], "x")
+    assert list(home.iterdir()) == before
 
 
 def test_what_a_script_logs_is_found_from_its_job(home: Path, tmp_path: Path) -> None:
@@ -235,6 +253,12 @@ def test_a_page_that_points_its_own_name_here_is_refused(home: Path) -> None:
             urllib.request.urlopen(request, timeout=60)
 
 
+def test_a_run_is_made_for_jobs_of_the_home_only(home: Path) -> None:
+    start(home)
+    with pytest.raises(urllib.error.HTTPError, match="501"):
+        ask(f"{start(home)}/jobs/unknown", "runs/get?run_id=unknown")
+
+
 def test_a_body_of_unknown_length_arrives_as_it_is(home: Path) -> None:
     content = os.urandom(3_000_000)
     with tracking(home, "streams") as tracked:
@@ -255,19 +279,28 @@ def test_a_server_that_was_killed_is_started_again_where_it_was(tmp_path: Path) 
     home = tmp_path / "home"
     with tracking(home, "survives") as tracked:
         log(tracked.url, "survives", 1.0)
-        before = read_status(home)
-        psutil.Process(before["supervisor"][0]).kill()
-        until(lambda: not psutil.pid_exists(before["supervisor"][0]))
-        for child in psutil.Process(before["pid"]).children(recursive=True):
-            child.kill()
+        before = state_of(home)
+        assert before.supervisor is not None
+        assert before.server is not None
+        psutil.Process(before.supervisor[0]).kill()
+        psutil.Process(before.server[0]).kill()
+        until(lambda: running(home) is None)
         log(tracked.url, "survives", 2.0)
-        after = read_status(home)
-    assert after["port"] == before["port"]
-    assert after["pid"] != before["pid"]
+        after = state_of(home)
+    assert after.ports == before.ports
+    assert after.server != before.server
     assert [point.value for point in read_tracked(home, ["survives"]).metrics["loss"]] == [1.0, 2.0]
-    stop(home)
+    assert stop(home)
     assert running(home) is None
-    assert not any(psutil.pid_exists(pid) for pid in (before["pid"], after["pid"]))
+
+
+def test_a_job_whose_server_cannot_start_is_told_at_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with tracking(home, "refused") as tracked:
+        (home / "mlflow").write_text("in the way")
+        with pytest.raises(urllib.error.HTTPError, match="501") as raised:
+            ask(tracked.url, "runs/get?run_id=refused")
+        assert "mlflow" in json.load(raised.value)["message"]
 
 
 def test_a_server_that_nobody_asks_anything_ends(
@@ -275,8 +308,5 @@ def test_a_server_that_nobody_asks_anything_ends(
 ) -> None:
     monkeypatch.setenv("MLOPS_TRACKING_IDLE_SECONDS", "1")
     start(tmp_path)
-    told = read_status(tmp_path)
-    until(lambda: not psutil.pid_exists(told["supervisor"][0]))
-    assert not psutil.pid_exists(told["pid"])
+    until(lambda: state_of(tmp_path).supervisor is None)
     assert running(tmp_path) is None
-    stop(tmp_path)
