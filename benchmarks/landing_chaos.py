@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from mlops_dagster.cli.azurite import running_azurite
 from tests.chaos.account import Account, unreliable_account
-from tests.chaos.storm import storm, weather
+from tests.chaos.storm import storm, storm_plan
 
 
 def main() -> int:
@@ -48,7 +48,7 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="storm-") as folder,
             account_for(arguments.source) as account,
         ):
-            violent = weather(
+            plan = storm_plan(
                 arguments.drops,
                 kills=arguments.kills,
                 seed=seed,
@@ -57,7 +57,7 @@ def main() -> int:
                 restless=account is None,
             )
             seconds = 60 * arguments.minutes
-            report = storm(Path(folder), violent, seconds=seconds, account=account)
+            report = storm(Path(folder), plan, seconds=seconds, account=account)
         print(report)
         held = held and report.holds
     return 0 if held else 1

@@ -34,24 +34,24 @@ def container_client(address: str, credential: Any = None) -> ContainerClient:
     azure-identity finds. The SDK tries again by itself where the service says 5xx. Raises
     InvalidRequest where it is not installed, or the connection string is malformed.
     """
-    with _installed():
+    with _requiring_azure():
         from azure.storage.blob import ContainerClient
 
     name = address.rstrip("/").rpartition("/")[2]
     if credential is None and (text := os.environ.get(CONNECTION_STRING)):
-        with _connection_string_is_checked(text):
+        with _checking_connection_string(text):
             return ContainerClient.from_connection_string(text, name, **_RETRIES)
     return ContainerClient.from_container_url(address, credential or _identity(), **_RETRIES)
 
 
 def queue_client(address: str, credential: Any = None) -> QueueClient:
     """A client of the queue at ``https://ACCOUNT.queue.../QUEUE``; credentials as for a container."""
-    with _installed():
+    with _requiring_azure():
         from azure.storage.queue import QueueClient
 
     name = address.rstrip("/").rpartition("/")[2]
     if credential is None and (text := os.environ.get(CONNECTION_STRING)):
-        with _connection_string_is_checked(text):
+        with _checking_connection_string(text):
             return QueueClient.from_connection_string(text, name, **_RETRIES)
     return QueueClient.from_queue_url(address, credential or _identity(), **_RETRIES)
 
@@ -67,10 +67,10 @@ def table_options(uri: str) -> dict[str, str]:
     text = os.environ.get(CONNECTION_STRING)
     if not text or not uri.startswith(_TABLE_SCHEMES):
         return {}
-    with _installed():
+    with _requiring_azure():
         from azure.core.utils import parse_connection_string
 
-    with _connection_string_is_checked(text):
+    with _checking_connection_string(text):
         given = parse_connection_string(text)
     endpoint = given.get("blobendpoint", "").rstrip("/")
     options = {
@@ -84,7 +84,7 @@ def table_options(uri: str) -> dict[str, str]:
 
 
 @contextmanager
-def _connection_string_is_checked(text: str) -> Iterator[None]:
+def _checking_connection_string(text: str) -> Iterator[None]:
     """Say which variable is wrong, and nothing of its value, which is a secret."""
     from azure.core.utils import parse_connection_string
 
@@ -101,7 +101,7 @@ def _connection_string_is_checked(text: str) -> Iterator[None]:
 
 
 @contextmanager
-def _installed() -> Iterator[None]:
+def _requiring_azure() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
@@ -112,7 +112,7 @@ def _installed() -> Iterator[None]:
 
 
 def _identity() -> Any:
-    with _installed():
+    with _requiring_azure():
         from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()

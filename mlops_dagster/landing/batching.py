@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from mlops_dagster.landing.rules import Limits
-from mlops_dagster.landing.values import Batch, Entry, Waiting
+from mlops_dagster.landing.values import Batch, Entry, WaitingDrop
 
 
-def cut(
-    waiting: Iterable[Waiting],
+def cut_batches(
+    waiting: Iterable[WaitingDrop],
     opened: int,
     *,
     limits: Limits,
@@ -24,7 +24,7 @@ def cut(
     end, ``opened`` of which are already. Reads no more of ``waiting`` than it needs.
     """
     batches: list[Batch] = []
-    current: list[Waiting] = []
+    current: list[WaitingDrop] = []
     size = 0
     room = limits.open_batches - opened
     if room <= 0:
@@ -55,5 +55,5 @@ def _is_past(since: datetime, span: timedelta, at: datetime) -> bool:
     return abs(at - since) >= span
 
 
-def _batch(members: list[Waiting], at: datetime) -> Batch:
+def _batch(members: list[WaitingDrop], at: datetime) -> Batch:
     return Batch(tuple(Entry(member.drop, member.offer) for member in members), at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from mlops_dagster.errors import Conflict
-from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.values import DropRecord, DropState, Status
 
 

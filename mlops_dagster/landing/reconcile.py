@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from mlops_dagster.errors import NotFound
-from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.results import ROW
 from mlops_dagster.landing.row_numbers import RowTally, tally_rows
 from mlops_dagster.landing.tables import Tables, table_rows
@@ -50,7 +50,7 @@ def differences(landing: Landing, *, batch: str | None = None) -> list[Differenc
 
 def _committed_at(landing: Landing, batch: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(landing.ledger.frozen(batch).at)
+        return datetime.fromisoformat(landing.ledger.frozen_results(batch).at)
     except NotFound:
         return None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mlops_dagster.errors import Conflict, InvalidRequest, NotFound
-from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.scoring import BATCH_TAG, INPUT_TAG, PROJECT_TAG
 from mlops_dagster.landing.values import now
 from mlops_dagster.workspace.ports import JobRecord, Workspace

@@ -4,7 +4,7 @@ A batch of several drops is never given up. It is divided into smaller batches, 
 are divided again, until a drop that cannot be scored is in a batch by itself; all others are
 scored. Attempts wait, longer and longer, so that an outage of minutes gives nothing up.
 
-These are pure functions; ``Ledger.fail`` writes down what they decide.
+These are pure functions; ``Ledger.record_failure`` writes down what they decide.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A process may die at any line, and another may work on the same batch at the same time. What makes
 that safe: staging appears whole by a rename; the job's name is made of batch, attempt and what was
-staged; ``Ledger.freeze`` decides once an attempt whose results count, before the first row is
+staged; ``Ledger.freeze_results`` decides once an attempt whose results count, before the first row is
 committed; ``commit`` leaves out what the tables hold; closing a closed batch changes nothing.
 """
 
@@ -18,8 +18,8 @@ from mlops_dagster.aml.inputs_outputs import InputValue
 from mlops_dagster.aml.job import CommandComponent, Job, Limits, PipelineComponent, Step
 from mlops_dagster.errors import Conflict, NotFound
 from mlops_dagster.landing.commit import commit, rehearse
-from mlops_dagster.landing.ledger import Frozen
-from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.landing import Landing
+from mlops_dagster.landing.ledger import FrozenResults
 from mlops_dagster.landing.results import Results, WrongOutput, collect
 from mlops_dagster.landing.retries import Failure
 from mlops_dagster.landing.staging import Facts, Staged, stage, unstage
@@ -72,9 +72,9 @@ def score_batch(
     ledger = landing.ledger
     record = ledger.start(batch_id)
     if not record.state.is_open:
-        return _ended(landing, record)
+        return _outcome_so_far(landing, record)
     if record.state is BatchState.COMMITTING:
-        return _finish(landing, record, ledger.frozen(batch_id), workspace, scoring)
+        return _commit_results(landing, record, ledger.frozen_results(batch_id), workspace, scoring)
 
     staged = stage(record.batch, landing.source, landing.rules.acceptance, landing.staging)
     job = None
@@ -84,7 +84,7 @@ def score_batch(
             on_submit(job)
         job = workspace.jobs.wait(job.name)
     if job is not None and job.status is not JobStatus.COMPLETED:
-        return _failed(landing, record, job, _job_failure(job))
+        return _record_failure(landing, record, job, _job_failure(job))
     try:
         results = _results(record.batch, staged.facts, job, workspace, scoring)
         rehearse(
@@ -95,28 +95,30 @@ def score_batch(
             evolution=landing.rules.schema_evolution,
         )
     except WrongOutput as error:
-        return _failed(landing, record, job, _output_failure(error))
-    frozen = Frozen(
+        return _record_failure(landing, record, job, _output_failure(error))
+    frozen = FrozenResults(
         job=job.name if job is not None else None,
         facts=staged.facts.to_json(),
         model=job.tags.get(_MODEL, scoring.model) if job is not None else scoring.model,
         at=now().isoformat(),
     )
     try:
-        frozen = ledger.freeze(batch_id, record.attempt, frozen)
+        frozen = ledger.freeze_results(batch_id, record.attempt, frozen)
     except Conflict:
-        return _ended(landing, ledger.batch(batch_id))
-    return _finish(landing, record, frozen, workspace, scoring)
+        return _outcome_so_far(landing, ledger.batch(batch_id))
+    return _commit_results(landing, record, frozen, workspace, scoring)
 
 
-def give_up(landing: Landing, batch_id: str, attempt: int, error: str) -> BatchRecord:
+def fail_attempt(landing: Landing, batch_id: str, attempt: int, error: str) -> BatchRecord:
     """Count an attempt as failed from outside, such as when its run died several times.
 
     The batch is tried again, divided or given up, as ``retries`` decides. Nothing happens to an
     attempt that is over. Where its results were being committed, what the tables hold of them
     stays, and the next attempt commits the rest. Raises NotFound.
     """
-    return landing.ledger.fail(batch_id, attempt, Failure(error), landing.rules, committing=True)
+    return landing.ledger.record_failure(
+        batch_id, attempt, Failure(error), landing.rules, committing=True
+    )
 
 
 def _submit(
@@ -130,7 +132,7 @@ def _submit(
 ) -> JobRecord:
     project = re.sub(r"[^A-Za-z0-9_-]", "-", landing.project)
     name = f"{project}-{record.batch.id}-{record.attempt}-{staged.facts.digest}"
-    step = _limited(scoring.job.step, landing.rules.timeout)
+    step = _with_time_limits(scoring.job.step, landing.rules.timeout)
     given = InputValue(type="uri_folder", path=str(staged.folder))
     step = step.model_copy(update={"inputs": {**step.inputs, scoring.drops: given}})
     ours = {
@@ -151,13 +153,13 @@ def _submit(
         return workspace.jobs.get(name)
 
 
-def _limited(step: Step, timeout: timedelta | None) -> Step:
+def _with_time_limits(step: Step, timeout: timedelta | None) -> Step:
     """The step with a time limit on every command in it that has none of its own."""
     if timeout is None:
         return step
     component = step.component
     if isinstance(component, PipelineComponent):
-        jobs = {name: _limited(each, timeout) for name, each in component.jobs.items()}
+        jobs = {name: _with_time_limits(each, timeout) for name, each in component.jobs.items()}
         component = component.model_copy(update={"jobs": jobs})
         return step.model_copy(update={"component": component})
     if not isinstance(component, CommandComponent) or step.sweep is not None:
@@ -200,12 +202,12 @@ def _results(
     return collect(
         batch,
         facts,
-        _folder(job, scoring.scores, workspace),
-        _folder(job, scoring.rejected, workspace),
+        _output_folder(job, scoring.scores, workspace),
+        _output_folder(job, scoring.rejected, workspace),
     )
 
 
-def _folder(job: JobRecord, output: str, workspace: Workspace) -> Path | None:
+def _output_folder(job: JobRecord, output: str, workspace: Workspace) -> Path | None:
     found = job.outputs.get(output)
     try:
         return workspace.data.local_path(found.uri) if found is not None else None
@@ -213,10 +215,10 @@ def _folder(job: JobRecord, output: str, workspace: Workspace) -> Path | None:
         raise WrongOutput(f"The output {output} of job {job.name} is gone: {error}") from error
 
 
-def _finish(
+def _commit_results(
     landing: Landing,
     record: BatchRecord,
-    frozen: Frozen,
+    frozen: FrozenResults,
     workspace: Workspace,
     scoring: ScoringJob,
 ) -> BatchOutcome:
@@ -239,9 +241,9 @@ def _finish(
         )
     except WrongOutput as error:
         # The outputs are gone, or another batch has changed the table since the rehearsal.
-        return _failed(landing, record, job, _output_failure(error), committing=True)
+        return _record_failure(landing, record, job, _output_failure(error), committing=True)
     # What took a drop's place is offered here too: no event may tell of it.
-    landing.ledger.see(facts.successors)
+    landing.ledger.record_drops(facts.successors)
     landing.ledger.close(batch.id, results.outcomes)
     unstage(batch.id, landing.staging)
     return BatchOutcome(
@@ -256,7 +258,7 @@ def _frozen_job(name: str, workspace: Workspace) -> JobRecord:
         raise WrongOutput(f"Job {name} was removed before its scores were committed.") from error
 
 
-def _failed(
+def _record_failure(
     landing: Landing,
     record: BatchRecord,
     job: JobRecord | None,
@@ -265,7 +267,7 @@ def _failed(
     committing: bool = False,
 ) -> BatchOutcome:
     batch = record.batch.id
-    after = landing.ledger.fail(
+    after = landing.ledger.record_failure(
         batch, record.attempt, failure, landing.rules, committing=committing
     )
     if after.state is BatchState.FAILED:
@@ -274,7 +276,7 @@ def _failed(
     return BatchOutcome(batch, record.attempt, after.state, job=name, error=failure.error)
 
 
-def _ended(landing: Landing, record: BatchRecord) -> BatchOutcome:
+def _outcome_so_far(landing: Landing, record: BatchRecord) -> BatchOutcome:
     """How a batch stands that others have brought further."""
     outcomes = {}
     if record.state is BatchState.DONE:

@@ -10,13 +10,17 @@ from fnmatch import translate
 from functools import lru_cache
 
 # What strftime writes for the parts of a date that a prefix may hold.
-_PARTS = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%H": r"\d{2}"}
-_STEPS = {
+_DATE_PATTERNS = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%H": r"\d{2}"}
+_DATE_STEPS = {
     "%H": timedelta(hours=1),
     "%d": timedelta(days=1),
     "%m": timedelta(days=28),
     "%Y": timedelta(days=365),
 }
+
+
+# What arrives under an older date is found by the full listing that comes from time to time.
+_LOOK_BACK = timedelta(days=3)
 
 
 @dataclass(frozen=True)
@@ -32,17 +36,14 @@ class Selection:
         pattern: a glob over the whole path, in which ``*`` also stands for ``/``; None for any.
         marker: the name of a file without which nothing in its folder and below counts, such as
             ``_SUCCESS``. A file counts when the marker is not older than it.
-        look_back: how far back a dated prefix is looked through in a listing; what arrives under
-            an older date is found by the full listing that comes from time to time.
     """
 
     prefix: str = ""
     suffixes: tuple[str, ...] = ()
     pattern: str | None = None
     marker: str | None = None
-    look_back: timedelta = timedelta(days=3)
 
-    def counts(self, path: str) -> bool:
+    def includes(self, path: str) -> bool:
         """Whether the file at ``path`` is a drop."""
         if any(part.startswith(("_", ".")) and part != ".." for part in path.split("/")):
             return False
@@ -63,14 +64,14 @@ class Selection:
         return self.prefix.partition("%")[0]
 
     def prefixes(self, at: datetime) -> tuple[str, ...]:
-        """The prefixes to list at about ``at``, oldest first: from ``look_back`` to one step on."""
-        step = next((step for part, step in _STEPS.items() if part in self.prefix), None)
+        """The prefixes to list at about ``at``, oldest first: from three days before to one step on."""
+        step = next((step for part, step in _DATE_STEPS.items() if part in self.prefix), None)
         if step is None:
             return (self.prefix,)
         return tuple(dict.fromkeys(self._dated(at, step)))
 
     def _dated(self, at: datetime, step: timedelta) -> Iterator[str]:
-        moment, end = at - self.look_back, at + step
+        moment, end = at - _LOOK_BACK, at + step
         while moment < end:
             yield moment.strftime(self.prefix)
             moment += step
@@ -80,7 +81,9 @@ class Selection:
 @lru_cache(maxsize=64)
 def _compiled_prefix(prefix: str) -> re.Pattern[str]:
     parts = re.split("(%[YmdH])", prefix)
-    return re.compile("".join(_PARTS.get(part, re.escape(part)) for part in parts), re.DOTALL)
+    return re.compile(
+        "".join(_DATE_PATTERNS.get(part, re.escape(part)) for part in parts), re.DOTALL
+    )
 
 
 @lru_cache(maxsize=64)

@@ -26,14 +26,14 @@ from typing import Any
 from mlops_dagster.errors import Conflict
 from mlops_dagster.landing.probe import Probe
 from mlops_dagster.landing.rules import Acceptance
-from mlops_dagster.landing.sources import Changed, Gone, Refused, Source
+from mlops_dagster.landing.sources import FileChanged, FileGone, FileRefused, Source
 from mlops_dagster.landing.values import (
     Batch,
     Drop,
     Reason,
     Refusal,
-    as_rows,
-    from_rows,
+    drops_from_json,
+    drops_to_json,
 )
 from mlops_dagster.system import atomic
 
@@ -192,11 +192,11 @@ def _take(drop: Drop, source: Source, acceptance: Acceptance, folder: Path, prob
         if not isinstance(found, Refusal):
             return Fact(rows=found)
         refusal = found
-    except Refused as error:
+    except FileRefused as error:
         refusal = error.refusal
-    except Gone:
+    except FileGone:
         refusal = Refusal(Reason.DELETED, "it was deleted before it was read")
-    except Changed as error:
+    except FileChanged as error:
         file.unlink(missing_ok=True)
         return Fact(successor=error.current)
     file.unlink(missing_ok=True)
@@ -209,7 +209,7 @@ def _refused_unread(drop: Drop, suffix: str, acceptance: Acceptance) -> Refusal 
 
     try:
         refuse_unsafe(drop)
-    except Refused as error:
+    except FileRefused as error:
         return error.refusal
     if drop.size == 0:
         return Refusal(Reason.EMPTY, "it has no bytes")
@@ -232,11 +232,11 @@ def _as_json(fact: Fact) -> dict[str, Any]:
     if fact.refusal is not None:
         body["refusal"] = [fact.refusal.reason, fact.refusal.detail]
     if fact.successor is not None:
-        body["successor"] = as_rows([fact.successor])[0]
+        body["successor"] = drops_to_json([fact.successor])[0]
     return body
 
 
 def _from_json(body: Mapping[str, Any]) -> Fact:
     refusal = Refusal(Reason(body["refusal"][0]), body["refusal"][1]) if "refusal" in body else None
-    successor = from_rows([body["successor"]])[0] if "successor" in body else None
+    successor = drops_from_json([body["successor"]])[0] if "successor" in body else None
     return Fact(body.get("rows"), refusal, successor)

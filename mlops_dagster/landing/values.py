@@ -42,7 +42,7 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingDrop:
     """A settled drop that no batch holds yet.
 
     Attributes:
@@ -163,7 +163,7 @@ class DropState(StrEnum):
 
 
 class BatchState(StrEnum):
-    """Where a batch stands. Waiting, running and committing batches are open."""
+    """Where a batch stands. WaitingDrop, running and committing batches are open."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -341,13 +341,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def as_rows(drops: Iterable[Drop]) -> list[list[Any]]:
-    """Drops as JSON holds them; ``from_rows`` reads them."""
+def drops_to_json(drops: Iterable[Drop]) -> list[list[Any]]:
+    """Drops as JSON holds them; ``drops_from_json`` reads them."""
     return [[drop.path, drop.etag, drop.size, drop.at.isoformat()] for drop in drops]
 
 
-def from_rows(rows: Sequence[Sequence[Any]]) -> tuple[Drop, ...]:
-    """Drops from ``as_rows``."""
+def drops_from_json(rows: Sequence[Sequence[Any]]) -> tuple[Drop, ...]:
+    """Drops from ``drops_to_json``."""
     return tuple(
         Drop(path, etag, size, datetime.fromisoformat(at)) for path, etag, size, at in rows
     )

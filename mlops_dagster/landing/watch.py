@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from mlops_dagster.errors import MlopsError, StorageUnavailable
-from mlops_dagster.landing.batching import cut
-from mlops_dagster.landing.place import Landing
+from mlops_dagster.landing.batching import cut_batches
+from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.retries import is_due
 from mlops_dagster.landing.staging import laid_out, unstage
 from mlops_dagster.landing.values import (
@@ -16,7 +16,7 @@ from mlops_dagster.landing.values import (
     BatchState,
     DropState,
     Tick,
-    Waiting,
+    WaitingDrop,
     now,
 )
 
@@ -35,7 +35,7 @@ def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
     try:
         until = time.monotonic() + seconds
         for page in source.scan(ledger.cursor(source.identity), until):
-            new += ledger.see(
+            new += ledger.record_drops(
                 page.drops,
                 markers=page.markers,
                 source=source.identity,
@@ -47,11 +47,11 @@ def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
     except StorageUnavailable as error:
         problem = _one_line(error)
 
-    def decide(waiting: Iterable[Waiting], opened: int) -> Sequence[Batch]:
+    def decide(waiting: Iterable[WaitingDrop], opened: int) -> Sequence[Batch]:
         rules = landing.rules
-        return cut(waiting, opened, limits=rules.limits, settle=rules.settle, at=now())
+        return cut_batches(waiting, opened, limits=rules.limits, settle=rules.settle, at=now())
 
-    made = ledger.cut(decide, marker=landing.selection.marker is not None)
+    made = ledger.add_batches(decide, marker=landing.selection.marker is not None)
     # Asked for before the open batches, so that none of these can be opened in between.
     staged = laid_out(landing.staging)
     opened = ledger.open_batches()

@@ -30,19 +30,19 @@ class Kind(StrEnum):
     HANGS = "hangs"
     LOSES = "loses a row"
     DOUBLES = "doubles a row"
-    UNHEARD_OF = "has a type that Delta cannot hold"
+    UNSUPPORTED_TYPE = "has a type that Delta cannot hold"
 
     @property
     def is_good(self) -> bool:
         """Whether its rows have to be scored."""
-        return self in _ENDLESS
+        return self in _GOOD
 
 
 # Good files that change while the storm is on, in a folder.
 RESTLESS = (Kind.GROWING, Kind.VANISHING, Kind.RESTORED)
 # Each of these makes every batch fail that it is in.
-POISON = (Kind.CRASHES, Kind.HANGS, Kind.LOSES, Kind.DOUBLES, Kind.UNHEARD_OF)
-_ENDLESS = (Kind.GOOD, *RESTLESS)
+POISON = (Kind.CRASHES, Kind.HANGS, Kind.LOSES, Kind.DOUBLES, Kind.UNSUPPORTED_TYPE)
+_GOOD = (Kind.GOOD, *RESTLESS)
 
 # How a bad file has to end, and what its reason has to say.
 ENDS: dict[Kind, tuple[DropState, str]] = {
@@ -52,7 +52,7 @@ ENDS: dict[Kind, tuple[DropState, str]] = {
     Kind.HANGS: (DropState.FAILED, r"Job .* ended as Failed"),
     Kind.LOSES: (DropState.FAILED, rf"has {ROWS} rows; the job scored {ROWS - 1} "),
     Kind.DOUBLES: (DropState.FAILED, rf"has {ROWS} rows; the job scored {ROWS + 1} "),
-    Kind.UNHEARD_OF: (DropState.FAILED, r"duration"),
+    Kind.UNSUPPORTED_TYPE: (DropState.FAILED, r"duration"),
 }
 
 # The entry script: what a file's first key says, it does.
@@ -152,8 +152,8 @@ def _kind(number: int, harm: dict[int, Kind], restless: bool) -> Kind:
     return Kind.GOOD
 
 
-def behaviour(file: StormFile, folder: Path) -> Iterator[tuple[float, Callable[[], object]]]:
-    """What happens to a file in a folder: pairs of the seconds before a deed, and the deed."""
+def actions_on(file: StormFile, folder: Path) -> Iterator[tuple[float, Callable[[], object]]]:
+    """What happens to a file in a folder: pairs of the seconds before an action, and the action."""
     path, aside = folder / file.name, folder / f".{uuid.uuid4().hex}"
     if file.kind is Kind.GROWING:
         lines = file.text.splitlines(keepends=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from pathlib import Path
 
-from tests.chaos.files import StormFile, behaviour
+from tests.chaos.files import StormFile, actions_on
 
-Deed = Callable[[], object]
+Action = Callable[[], object]
 
 
 @dataclass
@@ -24,7 +24,9 @@ class DropFolder:
     """
 
     folder: Path
-    _due: list[tuple[float, int, Iterator[tuple[float, Deed]], Deed]] = field(default_factory=list)
+    _due: list[tuple[float, int, Iterator[tuple[float, Action]], Action]] = field(
+        default_factory=list
+    )
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _ended: threading.Event = field(default_factory=threading.Event)
     _count: int = 0
@@ -32,7 +34,7 @@ class DropFolder:
     def drop(self, file: StormFile) -> None:
         """Let a file begin to behave as its kind does."""
         with self._lock:
-            self._plan(behaviour(file, self.folder))
+            self._plan(actions_on(file, self.folder))
 
     @property
     def is_quiet(self) -> bool:
@@ -71,16 +73,16 @@ class DropFolder:
         while not self._ended.wait(0.05):
             with self._lock:
                 while self._due and self._due[0][0] <= time.monotonic():
-                    _, _, rest, deed = heappop(self._due)
-                    deed()
+                    _, _, rest, action = heappop(self._due)
+                    action()
                     self._plan(rest)
 
-    def _plan(self, deeds: Iterator[tuple[float, Deed]]) -> None:
-        following = next(deeds, None)
+    def _plan(self, actions: Iterator[tuple[float, Action]]) -> None:
+        following = next(actions, None)
         if following is not None:
-            wait, deed = following
+            wait, action = following
             self._count += 1
-            heappush(self._due, (time.monotonic() + wait, self._count, deeds, deed))
+            heappush(self._due, (time.monotonic() + wait, self._count, actions, action))
 
 
 def outage_lengths(

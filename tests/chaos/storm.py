@@ -80,7 +80,7 @@ _LONGEST_LIFE = {"daemon": 12.0, "code server": 12.0, "run worker": 4.0}
 
 
 @dataclass(frozen=True)
-class Weather:
+class StormPlan:
     """What a storm does.
 
     Attributes:
@@ -162,19 +162,17 @@ class Report:
         return "\n".join(lines)
 
 
-def weather(
+def storm_plan(
     count: int, *, kills: int, seed: int, poison: int, outages: Sequence[float], restless: bool
-) -> Weather:
+) -> StormPlan:
     """A storm of ``count`` files with ``outages``: how many, the shortest and longest seconds."""
     number, shortest, longest = outages
     lengths = outage_lengths(random.Random(seed), int(number), shortest, longest)
     files = storm_files(count, poison=poison, restless=restless)
-    return Weather(files, kills, seed, tuple(lengths))
+    return StormPlan(files, kills, seed, tuple(lengths))
 
 
-def storm(
-    root: Path, weather_: Weather, *, seconds: float, account: Account | None = None
-) -> Report:
+def storm(root: Path, plan: StormPlan, *, seconds: float, account: Account | None = None) -> Report:
     """Drop the files, kill processes, have outages; then wait for the end and count.
 
     Args:
@@ -192,27 +190,27 @@ def storm(
         place = AccountDropping(**vars(place), account=account)
     started = time.monotonic()
     with ExitStack() as stack:
-        storming = _Storm(place, weather_, account, stack)
+        storming = _Storm(place, plan, account, stack)
         while time.monotonic() - started < seconds and not storming.is_over():
             storming.go_on()
     _end_all(place)
-    return _counted(place, weather_, storming, time.monotonic() - started)
+    return _counted(place, plan, storming, time.monotonic() - started)
 
 
 class _Storm:
     """A storm that is on: a daemon, files that come, kills and outages in between."""
 
     def __init__(
-        self, place: Dropping, weather_: Weather, account: Account | None, stack: ExitStack
+        self, place: Dropping, plan: StormPlan, account: Account | None, stack: ExitStack
     ) -> None:
         self.killed: Counter[str] = Counter()
         self.outages: list[float] = []
         self.account = account
         self._place = place
-        self._weather = weather_
-        self._chance = random.Random(weather_.seed)
+        self._plan = plan
+        self._chance = random.Random(plan.seed)
         self._kinds = _kinds(self._chance)
-        self._files = iter(weather_.files)
+        self._files = iter(plan.files)
         self._dropped = 0
         self._stack = stack
         self._folder = DropFolder(place.home / "drops")
@@ -222,25 +220,25 @@ class _Storm:
     def is_over(self) -> bool:
         """Whether all has been done, and every file has come to its end."""
         return (
-            self._dropped == len(self._weather.files)
-            and sum(self.killed.values()) >= self._weather.kills
-            and len(self.outages) == len(self._weather.outages)
+            self._dropped == len(self._plan.files)
+            and sum(self.killed.values()) >= self._plan.kills
+            and len(self.outages) == len(self._plan.outages)
             and self._folder.is_quiet
-            and _waiting(self._place, self._weather) == 0
+            and _waiting(self._place, self._plan) == 0
         )
 
     def go_on(self) -> None:
         """Drop some files, and kill a process or take the place away where it is time."""
         if self._daemon.poll() is not None:
             self._daemon = self._stack.enter_context(daemon(self._place))
-        files, weather_ = len(self._weather.files), self._weather
-        a_deed = max(1, files // (weather_.kills + len(weather_.outages) + 1))
-        for _ in range(a_deed):
+        files, plan = len(self._plan.files), self._plan
+        a_step = max(1, files // (plan.kills + len(plan.outages) + 1))
+        for _ in range(a_step):
             self._drop_next()
         share = self._dropped / files
-        if len(self.outages) < share * len(weather_.outages):
-            self._have_outage(weather_.outages[len(self.outages)])
-        elif sum(self.killed.values()) < weather_.kills:
+        if len(self.outages) < share * len(plan.outages):
+            self._have_outage(plan.outages[len(self.outages)])
+        elif sum(self.killed.values()) < plan.kills:
             _kill_one(self._place, next(self._kinds), self._chance, self.killed)
         else:
             time.sleep(0.5)
@@ -315,16 +313,16 @@ def _end_all(place: Dropping) -> None:
     psutil.wait_procs(left, timeout=10)
 
 
-def _waiting(place: Dropping, weather_: Weather) -> int:
+def _waiting(place: Dropping, plan: StormPlan) -> int:
     """How many files have not been seen or have not ended, and how many batches are open."""
     latest = _latest(place)
     ended = sum(
         (record := latest.get(file.name)) is not None and record.outcome is not None
-        for file in weather_.files
+        for file in plan.files
     )
     found = place.status()
     opened = sum(found.batches.get(state, 0) for state in BatchState if state.is_open)
-    return len(weather_.files) - ended + opened + (found.oldest is not None)
+    return len(plan.files) - ended + opened + (found.oldest is not None)
 
 
 def _latest(place: Dropping) -> dict[str, DropRecord]:
@@ -337,16 +335,16 @@ def _latest(place: Dropping) -> dict[str, DropRecord]:
     return latest
 
 
-def _counted(place: Dropping, weather_: Weather, storming: _Storm, seconds: float) -> Report:
-    expected = {key: score for file in weather_.files for key, score in file.scores.items()}
+def _counted(place: Dropping, plan: StormPlan, storming: _Storm, seconds: float) -> Report:
+    expected = {key: score for file in plan.files for key, score in file.scores.items()}
     rows = place.rows("scores")
     times = Counter(row["key"] for row in rows)
     latest = _latest(place)
-    good = [file for file in weather_.files if file.kind.is_good]
-    bad = [file for file in weather_.files if not file.kind.is_good]
+    good = [file for file in plan.files if file.kind.is_good]
+    bad = [file for file in plan.files if not file.kind.is_good]
     found = place.status()
     return Report(
-        kinds=dict(Counter(file.kind for file in weather_.files)),
+        kinds=dict(Counter(file.kind for file in plan.files)),
         kills=dict(storming.killed),
         outages=storming.outages,
         rows=len(expected),
@@ -362,7 +360,7 @@ def _counted(place: Dropping, weather_: Weather, storming: _Storm, seconds: floa
         misnamed=[
             _ending(file, latest) for file in bad if not file.ended_well(*_end(file, latest))
         ],
-        waiting=_waiting(place, weather_),
+        waiting=_waiting(place, plan),
         differences=len(differences(place.landing)),
         superseded=found.drops.get(DropState.SUPERSEDED, 0),
         batches=dict(found.batches),

@@ -18,7 +18,7 @@ import psutil
 
 from mlops_dagster.cli.dagster.instance import SETTINGS
 from mlops_dagster.landing import BatchState, Landing, Status, status
-from mlops_dagster.landing.declared import declared_landing
+from mlops_dagster.landing.declaration import declared_landing
 from mlops_dagster.project import read_project
 
 PROJECT = """\

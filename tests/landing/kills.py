@@ -44,7 +44,7 @@ Line = tuple[str, int]
 
 def main(folder: Path, most: int) -> None:
     seen = folder / "seen.json"
-    assert forked(observed, folder / "whole", seen) == 0
+    assert run_forked(count_lines, folder / "whole", seen) == 0
     counts = {(name, line): n for (name, line), n in json.loads(seen.read_text())}
     assert {name for name, _ in counts} >= {"watch.py", "scoring.py", "commit.py", "ledger.py"}
     places = sorted({(line, time) for line, n in counts.items() for time in {1, n}})
@@ -53,13 +53,13 @@ def main(folder: Path, most: int) -> None:
     chosen = steps + others[:: max(1, len(others) // most)]
     for number, (line, time) in enumerate(chosen):
         root = folder / str(number)
-        died = forked(killed_at, root, line, time)
+        died = run_forked(die_at, root, line, time)
         assert died in (KILLED, 0), f"{line} for the {time}. time ended with {died}"
-        assert forked(restarted, root) == 0, f"killed before {line} for the {time}. time"
+        assert run_forked(start_again, root) == 0, f"killed before {line} for the {time}. time"
         shutil.rmtree(root)
 
 
-def forked(target: Callable[..., None], *arguments: Any) -> int:
+def run_forked(target: Callable[..., None], *arguments: Any) -> int:
     child = os.fork()
     if not child:
         status = 1
@@ -111,7 +111,7 @@ def replay_is_refused(place: Place) -> None:
             replay(place.landing, record.drop.id)
 
 
-def observed(root: Path, seen: Path) -> None:
+def count_lines(root: Path, seen: Path) -> None:
     """Do the work and write how often each line of the package was about to run."""
     counts: Counter[Line] = Counter()
     _trace(counts.update)
@@ -120,7 +120,7 @@ def observed(root: Path, seen: Path) -> None:
     seen.write_text(json.dumps(sorted(counts.items())))
 
 
-def killed_at(root: Path, line: Line, time: int) -> None:
+def die_at(root: Path, line: Line, time: int) -> None:
     """Do the work and die when the line is about to run for the ``time``-th time."""
     left = time
 
@@ -135,7 +135,7 @@ def killed_at(root: Path, line: Line, time: int) -> None:
     work(root)
 
 
-def restarted(root: Path) -> None:
+def start_again(root: Path) -> None:
     work(root)
     check(root)
 

@@ -21,10 +21,10 @@ from mlops_dagster.cli.azurite import Azurite
 from mlops_dagster.errors import StorageUnavailable, WorkspaceUnavailable
 from mlops_dagster.landing import Rules, Selection, Tables, compact, differences, expire, tick
 from mlops_dagster.landing.ledger import Ledger
-from mlops_dagster.landing.sources import Changed, Page, Source
+from mlops_dagster.landing.sources import FileChanged, Page, Source
 from mlops_dagster.landing.sources.blobs import BlobSource
 from mlops_dagster.landing.sources.queue import QueueSource
-from mlops_dagster.landing.values import Batch, Drop, Entry, Waiting, now
+from mlops_dagster.landing.values import Batch, Drop, Entry, WaitingDrop, now
 from mlops_dagster.objects import BlobStore
 from tests.landing.azurite import (
     container_client,
@@ -151,7 +151,7 @@ def test_a_blob_is_read_as_it_was_seen_or_its_successor_is_named(
     source = BlobSource(container, Selection())
     (drop,) = pages(source)[0].drops
     container.upload_blob("a.csv", b"other", overwrite=True)
-    with pytest.raises(Changed) as changed:
+    with pytest.raises(FileChanged) as changed:
         source.fetch(drop, tmp_path / "x")
     assert changed.value.current.id == pages(source)[0].drops[0].id
 
@@ -335,15 +335,15 @@ def test_machines_that_share_a_ledger_never_cut_a_drop_twice(
         for number in range(2)
     ]
     drops = [Drop(f"{number}.csv", "e", 1, now()) for number in range(6)]
-    ledgers[0].see(drops)
+    ledgers[0].record_drops(drops)
     cuts: list[Batch] = []
     for ledger, size in zip(ledgers * 2, (1, 2, 1, 2), strict=True):
 
-        def decide(waiting: Iterable[Waiting], _: int, size: int = size) -> list[Batch]:
+        def decide(waiting: Iterable[WaitingDrop], _: int, size: int = size) -> list[Batch]:
             entries = [Entry(found.drop) for found in waiting][:size]
             return [Batch(tuple(entries), now())]
 
-        cuts += [record.batch for record in ledger.cut(decide)]
+        cuts += [record.batch for record in ledger.add_batches(decide)]
     held = Counter(drop.path for batch in cuts for drop in batch.drops)
     assert held == Counter(drop.path for drop in drops)
     fresh = Ledger(tmp_path / "fresh.db", shared=BlobStore(container, "ledger/"))

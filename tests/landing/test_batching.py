@@ -7,52 +7,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_dagster.landing import Limits, Selection
-from mlops_dagster.landing.batching import cut
-from mlops_dagster.landing.values import Batch, Drop, Entry, Waiting
+from mlops_dagster.landing.batching import cut_batches
+from mlops_dagster.landing.values import Batch, Drop, Entry, WaitingDrop
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-def waiting(sizes: list[int], ages: list[int] | None = None) -> list[Waiting]:
+def waiting(sizes: list[int], ages: list[int] | None = None) -> list[WaitingDrop]:
     ages = ages or [0] * len(sizes)
     return [
-        Waiting(Drop(f"{number}.csv", "e", size, AT), 1, AT - age * SECOND)
+        WaitingDrop(Drop(f"{number}.csv", "e", size, AT), 1, AT - age * SECOND)
         for number, (size, age) in enumerate(zip(sizes, ages, strict=True))
     ]
 
 
-def made(
-    drops: list[Waiting], limits: Limits, *, opened: int = 0, settle: int = 0
+def sizes_of(
+    drops: list[WaitingDrop], limits: Limits, *, opened: int = 0, settle: int = 0
 ) -> list[list[int]]:
-    batches = cut(drops, opened, limits=limits, settle=settle * SECOND, at=AT)
+    batches = cut_batches(drops, opened, limits=limits, settle=settle * SECOND, at=AT)
     return [[drop.size for drop in batch.drops] for batch in batches]
 
 
 def test_a_batch_is_closed_by_count_by_bytes_and_by_age() -> None:
     limits = Limits(drops=3, size=10, age=60 * SECOND)
-    assert made(waiting([1, 1, 1, 1]), limits) == [[1, 1, 1]]
-    assert made(waiting([6, 6, 1]), limits) == [[6]]
-    assert made(waiting([1, 1], [60, 0]), limits) == [[1, 1]]
+    assert sizes_of(waiting([1, 1, 1, 1]), limits) == [[1, 1, 1]]
+    assert sizes_of(waiting([6, 6, 1]), limits) == [[6]]
+    assert sizes_of(waiting([1, 1], [60, 0]), limits) == [[1, 1]]
 
 
 def test_a_huge_file_is_a_batch_by_itself() -> None:
-    assert made(waiting([1, 99, 1], [60, 60, 60]), Limits(size=10)) == [[1], [99], [1]]
+    assert sizes_of(waiting([1, 99, 1], [60, 60, 60]), Limits(size=10)) == [[1], [99], [1]]
 
 
 def test_no_batch_is_made_while_too_many_are_open() -> None:
     drops = waiting([1] * 9)
-    assert len(made(drops, Limits(drops=1, open_batches=4), opened=3)) == 1
-    assert made(drops, Limits(drops=1, open_batches=4), opened=4) == []
+    assert len(sizes_of(drops, Limits(drops=1, open_batches=4), opened=3)) == 1
+    assert sizes_of(drops, Limits(drops=1, open_batches=4), opened=4) == []
 
 
 def test_what_has_not_settled_waits_and_holds_nothing_up() -> None:
     limits = Limits(age=timedelta(0))
-    assert made(waiting([1, 2], [0, 30]), limits, settle=10) == [[2]]
+    assert sizes_of(waiting([1, 2], [0, 30]), limits, settle=10) == [[2]]
 
 
 def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
-    assert made(waiting([1], [-3600]), Limits(), settle=10) == [[1]]
+    assert sizes_of(waiting([1], [-3600]), Limits(), settle=10) == [[1]]
 
 
 @given(
@@ -66,7 +66,7 @@ def test_batches_hold_the_first_drops_in_order_once_and_within_bounds(
 ) -> None:
     given_drops = waiting([size for size, _ in drops], [age for _, age in drops])
     limits = Limits(drops=most, size=size, age=50 * SECOND, open_batches=4)
-    batches = cut(given_drops, opened, limits=limits, settle=timedelta(0), at=AT)
+    batches = cut_batches(given_drops, opened, limits=limits, settle=timedelta(0), at=AT)
     taken = [drop for batch in batches for drop in batch.drops]
     assert taken == [found.drop for found in given_drops][: len(taken)]
     assert len(batches) <= max(0, 4 - opened)
@@ -105,7 +105,7 @@ def test_a_replayed_drop_is_another_batch() -> None:
     ],
 )
 def test_a_name_decides_what_counts(selection: Selection, path: str, counts: bool) -> None:
-    assert selection.counts(path) is counts
+    assert selection.includes(path) is counts
 
 
 def test_a_dated_prefix_is_listed_from_some_days_back_to_one_step_on() -> None:

@@ -23,7 +23,7 @@ from mlops_dagster.landing import (
     compact,
     differences,
     expire,
-    give_up,
+    fail_attempt,
     replay,
     scoring,
     tick,
@@ -193,7 +193,7 @@ def test_a_batch_that_cannot_be_committed_can_be_given_up(
     place = Place.make(tmp_path / "x", rules=Rules(SOON, attempts=1, retry_delay=AT_ONCE))
     place.drop("a.csv", [1])
     batch = killed_while(place, monkeypatch, scoring, "commit")
-    assert give_up(place.landing, batch, 1, "its run died").state is BatchState.FAILED
+    assert fail_attempt(place.landing, batch, 1, "its run died").state is BatchState.FAILED
     replay(place.landing, place.landing.ledger.drops()[0].drop.id)
     place.run()
     assert place.keys() == expected({"a.csv": 1})

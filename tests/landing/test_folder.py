@@ -11,9 +11,9 @@ import pytest
 from mlops_dagster.errors import StorageUnavailable
 from mlops_dagster.landing import Limits, Rules, Selection, tick
 from mlops_dagster.landing.ledger import Ledger
-from mlops_dagster.landing.sources import Changed, Page
+from mlops_dagster.landing.sources import FileChanged, Page
 from mlops_dagster.landing.sources.folder import FolderSource
-from mlops_dagster.landing.values import Batch, Drop, Entry, Waiting, now
+from mlops_dagster.landing.values import Batch, Drop, Entry, WaitingDrop, now
 from mlops_dagster.objects import FolderStore
 from tests.landing.place import SOON, Place, expected
 
@@ -57,7 +57,7 @@ def test_a_file_that_grows_while_it_is_read_is_not_taken(
         return content
 
     monkeypatch.setattr("os.read", read_late)
-    with pytest.raises(Changed):
+    with pytest.raises(FileChanged):
         source.fetch(page.drops[0], fresh)
 
 
@@ -121,10 +121,10 @@ def cut_everything(file: str, store: str) -> None:
     ledger = Ledger(Path(file), shared=FolderStore(Path(store)) if store else None)
 
     def decide(waiting: object, _: int) -> list[Batch]:
-        found: list[Waiting] = list(waiting)  # type: ignore[call-overload]
+        found: list[WaitingDrop] = list(waiting)  # type: ignore[call-overload]
         return [Batch((Entry(found[0].drop),), now())] if found else []
 
-    while ledger.cut(decide):
+    while ledger.add_batches(decide):
         pass
 
 
@@ -136,7 +136,7 @@ def test_processes_that_cut_at_once_put_each_drop_into_one_batch(
     store = tmp_path / "store" if is_shared else None
     files = [tmp_path / (f"{n}.db" if is_shared else "one.db") for n in range(4)]
     ledger = Ledger(files[0], shared=FolderStore(store) if store else None)
-    ledger.see([Drop(f"{number}.csv", "e", 1, now()) for number in range(40)])
+    ledger.record_drops([Drop(f"{number}.csv", "e", 1, now()) for number in range(40)])
     code = "import sys; from tests.landing.test_folder import cut_everything as cut; cut(*sys.argv[1:])"
     workers = [
         subprocess.Popen([sys.executable, "-c", code, file, store or ""], cwd=ROOT)
@@ -154,7 +154,7 @@ def test_a_new_machine_starts_from_a_copy_of_the_ledger(
     store = FolderStore(tmp_path / "store")
     ledger = Ledger(tmp_path / "a.db", shared=store)
     for number in range(12):
-        ledger.see([Drop(f"{number}.csv", "e", 1, now())])
+        ledger.record_drops([Drop(f"{number}.csv", "e", 1, now())])
     assert len(store.names("copies/")) == 2
     for name in store.names("journal/")[:9]:
         (tmp_path / "store" / name).unlink()

@@ -12,7 +12,7 @@ import pytest
 
 from mlops_dagster.landing import Acceptance, DropState, Rules, Selection, differences
 from mlops_dagster.landing.probe import Probe
-from mlops_dagster.landing.sources import Refused, Source
+from mlops_dagster.landing.sources import FileRefused, Source
 from mlops_dagster.landing.sources.folder import FolderSource
 from mlops_dagster.landing.values import Drop, Reason, Refusal
 from tests.landing import hostile
@@ -119,7 +119,7 @@ def test_a_name_that_climbs_out_is_never_opened(tmp_path: Path, path: str) -> No
     (tmp_path / "drops").mkdir()
     (tmp_path / "secret.csv").write_text("x")
     source: Source = FolderSource(tmp_path / "drops", Selection())
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(FileRefused) as refused:
         source.fetch(Drop(path, "e", 1, datetime.now(UTC)), tmp_path / "out")
     assert refused.value.refusal.reason is Reason.UNSAFE_NAME
     assert not (tmp_path / "out").exists()
@@ -135,7 +135,7 @@ def test_a_folder_swapped_for_a_link_after_it_was_seen_is_not_followed(tmp_path:
     (drops / "sub" / "a.csv").unlink()
     (drops / "sub").rmdir()
     (drops / "sub").symlink_to(outside)
-    with pytest.raises(Refused):
+    with pytest.raises(FileRefused):
         source.fetch(page.drops[0], tmp_path / "out")
 
 

@@ -83,7 +83,7 @@ def test_a_ledger_of_an_older_version_knows_its_drops_again(place: Place) -> Non
         status = place.drop(name, [1]).stat()
         etag = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
         old.append(Drop(name, etag, status.st_size, AT))
-        place.landing.ledger.see(old[-1:])
+        place.landing.ledger.record_drops(old[-1:])
         if name == "scored.csv":
             place.run()
     with sqlite3.connect(place.root / ".mlops" / "landing" / "flights.db") as connection:
@@ -153,12 +153,12 @@ def test_a_file_that_grows_slowly_is_scored_once_when_it_is_whole(tmp_path: Path
 def test_events_in_any_order_leave_the_newest_version_of_a_path_waiting(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "a.db")
     old, new = Drop("a.csv", "1", 1, AT), Drop("a.csv", "2", 1, AT + timedelta(seconds=1))
-    ledger.see([new], is_listing=False)
-    ledger.see([old], is_listing=False)
-    ledger.see([old], is_listing=False)
+    ledger.record_drops([new], is_listing=False)
+    ledger.record_drops([old], is_listing=False)
+    ledger.record_drops([old], is_listing=False)
     states = {record.drop.etag: record.state for record in ledger.drops()}
     assert states == {"1": DropState.SUPERSEDED, "2": DropState.WAITING}
-    ledger.see([old], is_listing=True)
+    ledger.record_drops([old], is_listing=True)
     states = {record.drop.etag: record.state for record in ledger.drops()}
     assert states == {"1": DropState.WAITING, "2": DropState.SUPERSEDED}
 

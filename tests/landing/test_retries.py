@@ -19,7 +19,7 @@ from mlops_dagster.landing import (
     Rules,
     ScoringJob,
     differences,
-    give_up,
+    fail_attempt,
     tick,
 )
 from mlops_dagster.landing.ledger import Ledger
@@ -97,7 +97,7 @@ def test_a_late_attempt_at_a_divided_batch_commits_nothing(tmp_path: Path) -> No
 
     def divided_meanwhile(drops: Path, scores: Path, rejected: Path) -> None:
         score_files(drops, scores, rejected)
-        give_up(place.landing, request.batch.id, 1, "its run died")
+        fail_attempt(place.landing, request.batch.id, 1, "its run died")
 
     place.workspace.score = divided_meanwhile
     assert place.score(request.batch.id).state is BatchState.DIVIDED
@@ -159,10 +159,10 @@ def test_a_ledger_of_an_older_version_is_read_and_goes_on(tmp_path: Path) -> Non
 def test_another_machine_sees_a_division_as_it_was_written_down(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     one, two = (Ledger(tmp_path / f"{name}.db", shared=store) for name in ("a", "b"))
-    one.see([Drop(f"{number}.csv", "e", 1, AT) for number in range(20)])
-    one.cut(lambda waiting, _: [Batch(tuple(Entry(each.drop) for each in waiting), now())])
+    one.record_drops([Drop(f"{number}.csv", "e", 1, AT) for number in range(20)])
+    one.add_batches(lambda waiting, _: [Batch(tuple(Entry(each.drop) for each in waiting), now())])
     (whole,) = one.open_batches()
-    two.fail(whole.batch.id, 1, Failure("no luck"), Rules())
+    two.record_failure(whole.batch.id, 1, Failure("no luck"), Rules())
     assert one.batch(whole.batch.id).state is BatchState.DIVIDED
     assert one.open_batches() == two.open_batches()
     held = [drop.path for record in one.open_batches() for drop in record.batch.drops]

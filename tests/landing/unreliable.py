@@ -36,7 +36,7 @@ class Unreliable(BaseHTTPRequestHandler):
         if self.down is not None and self.down.exists():
             fault = "reset"
         if fault:
-            told(fault)
+            print_line(fault)
         if fault in ("503", "429"):
             self.send_response(int(fault))
             self.send_header("Content-Length", "0")
@@ -90,7 +90,7 @@ class Unreliable(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def told(word: str) -> None:
+def print_line(word: str) -> None:
     """Print a line in one piece, whichever thread prints another."""
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
@@ -101,7 +101,7 @@ def main(port: int, one_in: int, down: str | None = None) -> None:
     Unreliable.down = Path(down) if down is not None else None
     with ThreadingHTTPServer(("127.0.0.1", 0), Unreliable) as server:
         server.daemon_threads = True
-        told(str(server.server_address[1]))
+        print_line(str(server.server_address[1]))
         server.serve_forever()
 
 

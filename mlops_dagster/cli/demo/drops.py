@@ -130,7 +130,7 @@ def emulated_account(place: Place, project: Project, workspace: str | None) -> I
     if workspace is None:
         yield
         return
-    from mlops_dagster.landing.declared import LANDING, declared_place
+    from mlops_dagster.landing.declaration import LANDING, declared_place
 
     found = declared_place(project, workspace)
     if found.container is None:

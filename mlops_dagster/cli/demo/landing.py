@@ -65,7 +65,7 @@ def land(place: Place, project: Project, *, emulated: bool = False) -> Landed | 
 
     Raises MlopsError where the files cannot be dropped, or are not scored in time.
     """
-    from mlops_dagster.landing.declared import declared_landing, declared_place
+    from mlops_dagster.landing.declaration import declared_landing, declared_place
 
     if project.landing is None or project.landing.example is None:
         return None
@@ -119,7 +119,7 @@ def _waiting(landing: Landing, drops: Drops) -> set[str]:
         for record in seen(landing, limit=None)
         if record.state not in (DropState.WAITING, DropState.BATCHED)
     }
-    return {name for name in drops.names() - ended if landing.selection.counts(name)}
+    return {name for name in drops.names() - ended if landing.selection.includes(name)}
 
 
 def _score(place: Place, landing: Landing, drops: Drops) -> None:

@@ -132,7 +132,7 @@ def replay(
 
 def _landings(context: typer.Context, project: Path | None) -> list[Landing]:
     """The landings of the projects at hand. Raises InvalidRequest where there is none."""
-    from mlops_dagster.landing.declared import declared_landing
+    from mlops_dagster.landing.declaration import declared_landing
     from mlops_dagster.project import read_project
 
     folders = find_projects(project)
@@ -153,7 +153,7 @@ def _landings(context: typer.Context, project: Path | None) -> list[Landing]:
 
 def _find_drop(landings: list[Landing], drop: str) -> tuple[Landing, str]:
     """The landing that knows a drop, and the drop's id. Raises NotFound."""
-    from mlops_dagster.landing.declared import find_drop
+    from mlops_dagster.landing.declaration import find_drop
 
     for landing in landings[:-1]:
         try:

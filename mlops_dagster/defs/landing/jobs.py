@@ -21,7 +21,7 @@ from mlops_dagster.defs.landing.quarantine import seen_observation
 from mlops_dagster.defs.workspace_resource import WorkspaceResource
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import clear_jobs, compact, differences, expire, replay
-from mlops_dagster.landing.declared import find_drop
+from mlops_dagster.landing.declaration import find_drop
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import Workspace
 

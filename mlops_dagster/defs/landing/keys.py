@@ -6,7 +6,7 @@ import dagster as dg
 
 from mlops_dagster.home import find_home
 from mlops_dagster.landing import BatchRecord, Landing
-from mlops_dagster.landing.declared import declared_landing
+from mlops_dagster.landing.declaration import declared_landing
 from mlops_dagster.project import Project
 
 SCORING_JOB, REPLAY_JOB, UPKEEP_JOB = "landing_scoring", "landing_replay", "landing_upkeep"

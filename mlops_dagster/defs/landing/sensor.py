@@ -23,11 +23,11 @@ from mlops_dagster.landing import (
     Landing,
     Status,
     Tick,
-    give_up,
+    fail_attempt,
     status,
     tick,
 )
-from mlops_dagster.landing.declared import declared_place
+from mlops_dagster.landing.declaration import declared_place
 from mlops_dagster.project import Project
 from mlops_dagster.workspace import connect
 
@@ -136,7 +136,7 @@ class _Look:
             return None  # that run has ended it meanwhile
         if runs.dead >= _MOST_DEATHS:
             reason = f"Its run died {runs.dead} times; the last one's log says more."
-            give_up(self._landing, batch, record.attempt, reason)
+            fail_attempt(self._landing, batch, record.attempt, reason)
             self._why.append(f"batch {batch}: attempt {record.attempt} failed")
             return None
         if (left := _pause(runs)) > 0:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mlops_dagster.landing.ledger.ledger import Frozen, Ledger
+from mlops_dagster.landing.ledger.ledger import FrozenResults, Ledger
 
-__all__ = ["Frozen", "Ledger"]
+__all__ = ["FrozenResults", "Ledger"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 from typing import Any
 
-from mlops_dagster.landing.values import OVERWRITTEN, Batch, BatchState, DropState, from_rows
+from mlops_dagster.landing.values import OVERWRITTEN, Batch, BatchState, DropState, drops_from_json
 
 
 def apply(connection: Connection, event: dict[str, Any]) -> None:
@@ -13,17 +13,17 @@ def apply(connection: Connection, event: dict[str, Any]) -> None:
     _APPLY[event["kind"]](connection, event)
 
 
-def _seen(connection: Connection, event: dict[str, Any]) -> None:
+def _add_drops(connection: Connection, event: dict[str, Any]) -> None:
     connection.executemany(
         "INSERT OR IGNORE INTO drops (id, path, etag, size, at, seen_at, state, offer)"
         " VALUES (?, ?, ?, ?, ?, ?, 'waiting', 1)",
         (
             (drop.id, drop.path, drop.etag, drop.size, drop.at.isoformat(), event["at"])
-            for drop in from_rows(event["drops"])
+            for drop in drops_from_json(event["drops"])
         ),
     )
     for drop in event.get("returned", ()):
-        _offered(connection, {"drop": drop, "at": event["at"]})
+        _offer_again(connection, {"drop": drop, "at": event["at"]})
     connection.executemany(
         "UPDATE drops SET state = ?, reason = ? WHERE id = ? AND state = ?",
         (
@@ -38,7 +38,7 @@ def _seen(connection: Connection, event: dict[str, Any]) -> None:
         )
 
 
-def _cut(connection: Connection, event: dict[str, Any]) -> None:
+def _add_batches(connection: Connection, event: dict[str, Any]) -> None:
     for text in event["batches"]:
         batch = Batch.from_json(text)
         connection.execute(
@@ -51,12 +51,12 @@ def _cut(connection: Connection, event: dict[str, Any]) -> None:
         )
 
 
-def _divided(connection: Connection, event: dict[str, Any]) -> None:
+def _divide_batch(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE batches SET state = ?, error = ? WHERE id = ?",
         (BatchState.DIVIDED, event["error"], event["batch"]),
     )
-    _cut(connection, event)
+    _add_batches(connection, event)
     connection.executemany(
         "UPDATE batches SET failures = ?, due = ?, error = ? WHERE id = ?",
         (
@@ -66,7 +66,7 @@ def _divided(connection: Connection, event: dict[str, Any]) -> None:
     )
 
 
-def _batch(connection: Connection, event: dict[str, Any]) -> None:
+def _update_batch(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE batches SET state = ?, attempt = ?, error = ? WHERE id = ?",
         (event["state"], event["attempt"], event["error"], event["batch"]),
@@ -78,7 +78,7 @@ def _batch(connection: Connection, event: dict[str, Any]) -> None:
         )
 
 
-def _frozen(connection: Connection, event: dict[str, Any]) -> None:
+def _freeze_results(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE batches SET state = ?, job = ?, facts = ?, model = ?, frozen_at = ? WHERE id = ?",
         (
@@ -92,7 +92,7 @@ def _frozen(connection: Connection, event: dict[str, Any]) -> None:
     )
 
 
-def _parked(connection: Connection, event: dict[str, Any]) -> None:
+def _give_up_batch(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE batches SET state = ?, error = ? WHERE id = ?",
         (BatchState.FAILED, event["error"], event["batch"]),
@@ -103,7 +103,7 @@ def _parked(connection: Connection, event: dict[str, Any]) -> None:
     )
 
 
-def _closed(connection: Connection, event: dict[str, Any]) -> None:
+def _close_batch(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE batches SET state = ?, error = NULL WHERE id = ?",
         (BatchState.DONE, event["batch"]),
@@ -115,7 +115,7 @@ def _closed(connection: Connection, event: dict[str, Any]) -> None:
     )
 
 
-def _offered(connection: Connection, event: dict[str, Any]) -> None:
+def _offer_again(connection: Connection, event: dict[str, Any]) -> None:
     connection.execute(
         "UPDATE drops SET state = ?, offer = offer + 1, batch = NULL, seen_at = ?, rows = NULL,"
         " scored = NULL, quarantined = NULL, reason = NULL WHERE id = ?",
@@ -124,12 +124,12 @@ def _offered(connection: Connection, event: dict[str, Any]) -> None:
 
 
 _APPLY = {
-    "seen": _seen,
-    "cut": _cut,
-    "divided": _divided,
-    "batch": _batch,
-    "frozen": _frozen,
-    "parked": _parked,
-    "closed": _closed,
-    "offered": _offered,
+    "seen": _add_drops,
+    "cut": _add_batches,
+    "divided": _divide_batch,
+    "batch": _update_batch,
+    "frozen": _freeze_results,
+    "parked": _give_up_batch,
+    "closed": _close_batch,
+    "offered": _offer_again,
 }

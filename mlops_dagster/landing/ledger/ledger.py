@@ -49,8 +49,8 @@ from mlops_dagster.landing.values import (
     DropRecord,
     DropState,
     Reason,
-    Waiting,
-    as_rows,
+    WaitingDrop,
+    drops_to_json,
     now,
 )
 from mlops_dagster.objects import ObjectStore
@@ -60,7 +60,7 @@ _OPEN = tuple(state for state in BatchState if state.is_open)
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenResults:
     """What a batch's tables get, decided once and for all before the first row is committed.
 
     Attributes:
@@ -106,7 +106,7 @@ class Ledger:
             found = row.fetchone()
         return found["cursor"] if found else None
 
-    def see(
+    def record_drops(
         self,
         drops: Sequence[Drop],
         *,
@@ -142,7 +142,7 @@ class Ledger:
                 return None
             return {
                 "kind": "seen",
-                "drops": as_rows(fresh),
+                "drops": drops_to_json(fresh),
                 "returned": [drop.id for drop in returned],
                 "superseded": superseded(connection, [*fresh, *returned], is_listing=is_listing),
                 "markers": marks,
@@ -154,9 +154,9 @@ class Ledger:
         event = self._change(decide)
         return len(event["drops"]) if event else 0
 
-    def cut(
+    def add_batches(
         self,
-        decide: Callable[[Iterable[Waiting], int], Sequence[Batch]],
+        decide: Callable[[Iterable[WaitingDrop], int], Sequence[Batch]],
         *,
         marker: bool = False,
     ) -> list[BatchRecord]:
@@ -215,7 +215,7 @@ class Ledger:
         self._change(decide)
         return self.batch(batch_id)
 
-    def freeze(self, batch_id: str, attempt: int, frozen: Frozen) -> Frozen:
+    def freeze_results(self, batch_id: str, attempt: int, frozen: FrozenResults) -> FrozenResults:
         """From here on these are the batch's results; whoever commits it commits these.
 
         Returns what was frozen first, where somebody had been faster. Raises Conflict where the
@@ -235,10 +235,10 @@ class Ledger:
                 f"Attempt {attempt} at batch {batch_id} was given up; it is {record.state}, at "
                 f"attempt {record.attempt}."
             )
-        return self.frozen(batch_id)
+        return self.frozen_results(batch_id)
 
-    def frozen(self, batch_id: str) -> Frozen:
-        """What ``freeze`` wrote down. Raises NotFound where it has not."""
+    def frozen_results(self, batch_id: str) -> FrozenResults:
+        """What ``freeze_results`` wrote down. Raises NotFound where it has not."""
         self._catch_up()
         with self._database.read() as connection:
             row = connection.execute(
@@ -248,9 +248,9 @@ class Ledger:
             ).fetchone()
         if row is None:
             raise NotFound("frozen batch", batch_id, remedy="Its job has not ended yet.")
-        return Frozen(*row)
+        return FrozenResults(*row)
 
-    def fail(
+    def record_failure(
         self,
         batch_id: str,
         attempt: int,

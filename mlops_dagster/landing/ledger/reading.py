@@ -15,7 +15,7 @@ from mlops_dagster.landing.values import (
     DropOutcome,
     DropRecord,
     DropState,
-    Waiting,
+    WaitingDrop,
 )
 
 _UNENDED = (DropState.WAITING, DropState.BATCHED)
@@ -47,12 +47,12 @@ def drop_record(row: Row) -> DropRecord:
     return DropRecord(drop, state, row["offer"], seen_at, row["batch"], outcome)
 
 
-def all_waiting(connection: Connection) -> Iterator[Waiting]:
+def all_waiting(connection: Connection) -> Iterator[WaitingDrop]:
     """What waits, in order of arrival."""
     rows = connection.execute("SELECT * FROM drops WHERE state = 'waiting' ORDER BY position")
     for row in rows:
         record = drop_record(row)
-        yield Waiting(record.drop, record.offer, record.seen_at)
+        yield WaitingDrop(record.drop, record.offer, record.seen_at)
 
 
 def state_and_reason(connection: Connection, drop_id: str) -> tuple[DropState, str | None] | None:

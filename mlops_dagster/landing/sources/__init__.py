@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mlops_dagster.landing.sources.port import Changed, Gone, Page, Refused, Source
+from mlops_dagster.landing.sources.port import FileChanged, FileGone, FileRefused, Page, Source
 
-__all__ = ["Changed", "Gone", "Page", "Refused", "Source"]
+__all__ = ["FileChanged", "FileGone", "Page", "FileRefused", "Source"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_dagster.errors import StorageUnavailable
-from mlops_dagster.landing.sources.port import Changed, Gone, Refused, refuse_unsafe
+from mlops_dagster.landing.sources.port import FileChanged, FileGone, FileRefused, refuse_unsafe
 from mlops_dagster.landing.values import Drop, Reason
 from mlops_dagster.storage_account import reachable
 
@@ -48,13 +48,13 @@ def _download(container: ContainerClient, drop: Drop, to: Path) -> None:
             with to.open("xb") as target:
                 stream.readinto(target)
         except ResourceNotFoundError as error:
-            raise Gone from error
+            raise FileGone from error
         except ResourceModifiedError as error:
             raise _changed(blob, drop) from error
         except HttpResponseError as error:
             if error.status_code == 409 and error.error_code == "BlobArchived":  # type: ignore[attr-defined]
                 detail = "it is in the archive tier; rehydrate it and replay the drop"
-                raise Refused(Reason.UNREADABLE, detail) from error
+                raise FileRefused(Reason.UNREADABLE, detail) from error
             raise
     if to.stat().st_size != drop.size:
         raise StorageUnavailable(
@@ -62,12 +62,12 @@ def _download(container: ContainerClient, drop: Drop, to: Path) -> None:
         )
 
 
-def _changed(blob: Any, drop: Drop) -> Changed | Gone:
+def _changed(blob: Any, drop: Drop) -> FileChanged | FileGone:
     """What the blob is now, so that its successor is not lost where no event tells of it."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
         found = blob.get_blob_properties()
     except ResourceNotFoundError:
-        return Gone()
-    return Changed(Drop(drop.path, found.etag.strip('"'), found.size, found.last_modified))
+        return FileGone()
+    return FileChanged(Drop(drop.path, found.etag.strip('"'), found.size, found.last_modified))

@@ -124,7 +124,7 @@ class BlobSource:
         if began is None:
             service = service_time(answers[0]) if answers else None
             began = service.isoformat() if service else at.since
-        drops, markers = self._sorted(blobs, since)
+        drops, markers = self._drops_and_markers(blobs, since)
 
         token = getattr(pages, "continuation_token", None) or None
         following = replace(at, token=token, began=began)
@@ -141,7 +141,7 @@ class BlobSource:
             return (self._selection.fixed_prefix,)
         return self._selection.prefixes(datetime.fromisoformat(at.day))
 
-    def _sorted(
+    def _drops_and_markers(
         self, blobs: list[BlobProperties], since: datetime | None
     ) -> tuple[tuple[Drop, ...], tuple[tuple[str, datetime], ...]]:
         drops, markers = [], []
@@ -152,7 +152,7 @@ class BlobSource:
             folder = self._selection.marked_folder(blob.name)
             if folder is not None:
                 markers.append((folder, modified))
-            elif self._selection.counts(blob.name) and not _is_folder(blob):
+            elif self._selection.includes(blob.name) and not _is_folder(blob):
                 drops.append(Drop(blob.name, blob.etag.strip('"'), blob.size, modified))
         return tuple(drops), tuple(markers)
 

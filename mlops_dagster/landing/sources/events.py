@@ -43,15 +43,15 @@ def read_events(text: str | bytes) -> list[BlobEvent]:
 
     Raises ValueError where the message is no event.
     """
-    body = _json(text)
+    body = _parse_json(text)
     events = body if isinstance(body, list) else [body]
     try:
-        return [found for event in events if (found := _event(event)) is not None]
+        return [found for event in events if (found := _parse_event(event)) is not None]
     except (AttributeError, TypeError) as error:
         raise ValueError(f"a part of it has another form: {error}") from error
 
 
-def _json(text: str | bytes) -> Any:
+def _parse_json(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     text = text.strip().removeprefix("\ufeff")
@@ -66,7 +66,7 @@ def _json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def _event(event: Any) -> BlobEvent | None:
+def _parse_event(event: Any) -> BlobEvent | None:
     fields = event if isinstance(event, dict) else {}
     kind = fields.get("type") or fields.get("eventType")
     if kind is None:
@@ -78,7 +78,7 @@ def _event(event: Any) -> BlobEvent | None:
         raise ValueError("it has no data or no time")
     if kind == _RENAMED:
         container, path = _split_url(data.get("destinationUrl"))
-        return BlobEvent(container, path, None, None, _moment(str(time)))
+        return BlobEvent(container, path, None, None, _parse_time(str(time)))
     if data.get("api") in _PARTIAL:
         return None
     container, path = _split_subject(fields.get("subject"))
@@ -89,7 +89,7 @@ def _event(event: Any) -> BlobEvent | None:
         path,
         str(etag).strip('"') if known else None,
         size if known else None,
-        _moment(str(time)),
+        _parse_time(str(time)),
     )
 
 
@@ -108,7 +108,7 @@ def _split_url(url: Any) -> tuple[str, str]:
     return container, path
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     """An ISO time; Event Grid writes seven decimals, of which six are kept."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -36,12 +36,12 @@ from mlops_dagster.landing.sources.identity import (
 )
 from mlops_dagster.landing.sources.port import (
     UNSAFE_ETAG,
-    Changed,
-    Gone,
+    FileChanged,
+    FileGone,
+    FileRefused,
     Page,
-    Refused,
+    escaped_name,
     refuse_unsafe,
-    writable_name,
 )
 from mlops_dagster.landing.values import Drop, Reason
 from mlops_dagster.system.files import writing
@@ -96,13 +96,13 @@ class FolderSource:
         try:
             before = os.fstat(file)
             if not is_file(before):
-                raise Refused(Reason.OUTSIDE, "it is not a file but a device, pipe or folder")
+                raise FileRefused(Reason.OUTSIDE, "it is not a file but a device, pipe or folder")
             self._refuse_change(drop, file, before)
             digest = self._copy(file, to)
             # A writer that was at work while we read has left its mark on the times.
             after = os.fstat(file)
             if signature(after) != signature(before):
-                raise Changed(self._drop(drop.path, after, lambda: digest_of(file)))
+                raise FileChanged(self._drop(drop.path, after, lambda: digest_of(file)))
             self._refuse_copy(drop, digest)
         except OSError as error:
             raise _unreadable(self.folder / drop.path, error) from error
@@ -129,7 +129,7 @@ class FolderSource:
         cursor, complete = "", len(files) < _PAGE
         for path, entry in files:
             with suppress(FileNotFoundError):
-                self._sort_in(path, entry.stat(follow_symlinks=False), known, drops, markers, fresh)
+                self._add(path, entry.stat(follow_symlinks=False), known, drops, markers, fresh)
             if time.monotonic() > until:
                 cursor, complete = json.dumps(path), False
                 break
@@ -139,7 +139,7 @@ class FolderSource:
             self._known.remember(fresh)
         return Page(tuple(drops), cursor, complete, tuple(markers))
 
-    def _sort_in(
+    def _add(
         self,
         path: str,
         status: os.stat_result,
@@ -151,9 +151,9 @@ class FolderSource:
         folder = self._selection.marked_folder(path)
         if folder is not None:
             markers.append((folder, _changed_at(status)))
-        elif not self._selection.counts(path):
+        elif not self._selection.includes(path):
             return
-        elif safe := writable_name(path):
+        elif safe := escaped_name(path):
             etag = UNSAFE_ETAG + plain_etag(status)
             drops.append(Drop(safe, etag, status.st_size, _changed_at(status)))
         elif path in known and known[path][0] == signature(status):
@@ -174,7 +174,7 @@ class FolderSource:
         """The digest of a file as it is now; None where it is none or cannot be read."""
         try:
             file = self._open(path)
-        except (Gone, Refused, StorageUnavailable):
+        except (FileGone, FileRefused, StorageUnavailable):
             return None
         try:
             return digest_of(file) if is_file(os.fstat(file)) else None
@@ -184,24 +184,24 @@ class FolderSource:
             os.close(file)
 
     def _refuse_change(self, drop: Drop, file: int, status: os.stat_result) -> None:
-        """Raise Changed where the open file is not the drop."""
+        """Raise FileChanged where the open file is not the drop."""
         if self._known is not None:
             known = self._known.etags([drop.path]).get(drop.path)
             if known == (signature(status), drop.etag):
                 return
         current = self._drop(drop.path, status, lambda: digest_of(file))
         if current.etag != drop.etag:
-            raise Changed(current)
+            raise FileChanged(current)
 
     def _refuse_copy(self, drop: Drop, digest: str) -> None:
-        """Raise Changed where the bytes are those of another drop of the path that was read.
+        """Raise FileChanged where the bytes are those of another drop of the path that was read.
 
         Such a file was written again while that drop was being read.
         """
         versions = self._known.versions(drop.path, drop.size) if self._known is not None else []
         for each in versions:
             if each.digest == digest and each.etag != drop.etag:
-                raise Changed(replace(drop, etag=each.etag))
+                raise FileChanged(replace(drop, etag=each.etag))
 
     def _copy(self, file: int, to: Path) -> str:
         """Copy an open file; the digest of its bytes."""
@@ -255,12 +255,12 @@ class FolderSource:
             return os.open(name, flags | os.O_NONBLOCK, dir_fd=here)
         except OSError as error:
             if error.errno == errno.ENOENT:
-                raise Gone from error
+                raise FileGone from error
             if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
-                raise Refused(Reason.OUTSIDE, "it is, or lies behind, a link") from error
+                raise FileRefused(Reason.OUTSIDE, "it is, or lies behind, a link") from error
             if error.errno in (errno.EACCES, errno.EPERM, errno.ENXIO):
                 detail = f"it cannot be opened: {error.strerror}"
-                raise Refused(Reason.UNREADABLE, detail) from error
+                raise FileRefused(Reason.UNREADABLE, detail) from error
             raise _unreadable(self.folder / path, error) from error
         finally:
             os.close(here)

@@ -65,15 +65,15 @@ class Source(Protocol):
     def fetch(self, drop: Drop, to: Path) -> None:
         """Write the drop's bytes, exactly those of its etag, to the new file ``to``.
 
-        Raises Gone, Changed, Refused or StorageUnavailable; ``to`` may then hold a part.
+        Raises FileGone, FileChanged, FileRefused or StorageUnavailable; ``to`` may then hold a part.
         """
 
 
-class Gone(Exception):
+class FileGone(Exception):
     """The file was deleted."""
 
 
-class Changed(Exception):
+class FileChanged(Exception):
     """The file has another etag by now, which is a drop of its own: ``current``."""
 
     def __init__(self, current: Drop) -> None:
@@ -81,7 +81,7 @@ class Changed(Exception):
         self.current = current
 
 
-class Refused(Exception):
+class FileRefused(Exception):
     """The file is not to be read."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -89,7 +89,7 @@ class Refused(Exception):
         self.refusal = Refusal(reason, detail)
 
 
-def writable_name(name: str) -> str | None:
+def escaped_name(name: str) -> str | None:
     """None where the name can be stored as text; else a form of it that can."""
     try:
         name.encode()
@@ -99,9 +99,9 @@ def writable_name(name: str) -> str | None:
 
 
 def refuse_unsafe(drop: Drop) -> None:
-    """Raise Refused for a name that climbs out of its place or cannot be a file's name."""
+    """Raise FileRefused for a name that climbs out of its place or cannot be a file's name."""
     parts = drop.path.replace("\\", "/").split("/")
     if drop.etag.startswith(UNSAFE_ETAG):
-        raise Refused(Reason.UNSAFE_NAME, "its name is not valid Unicode")
+        raise FileRefused(Reason.UNSAFE_NAME, "its name is not valid Unicode")
     if ".." in parts or drop.path.startswith("/") or "\0" in drop.path:
-        raise Refused(Reason.UNSAFE_NAME, f"its name climbs out of the folder: {drop.path!r}")
+        raise FileRefused(Reason.UNSAFE_NAME, f"its name climbs out of the folder: {drop.path!r}")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.sources.blob_fetch import fetch_blob
 from mlops_dagster.landing.sources.events import BlobEvent, read_events
-from mlops_dagster.landing.sources.port import UNSAFE_ETAG, Page, writable_name
+from mlops_dagster.landing.sources.port import UNSAFE_ETAG, Page, escaped_name
 from mlops_dagster.landing.values import Drop
 from mlops_dagster.storage_account import reachable
 
@@ -98,12 +98,12 @@ class QueueSource:
                 self._set_aside(message, str(error))
                 continue
             for event in events:
-                self._sort_in(event, drops, markers)
+                self._add(event, drops, markers)
         return Page(
             tuple(drops), "", not messages, tuple(markers), tuple(messages), is_listing=False
         )
 
-    def _sort_in(
+    def _add(
         self, event: BlobEvent, drops: list[Drop], markers: list[tuple[str, datetime]]
     ) -> None:
         if event.container != self._container.container_name:
@@ -111,13 +111,13 @@ class QueueSource:
         folder = self._selection.marked_folder(event.path)
         if folder is not None:
             markers.append((folder, event.at))
-        elif self._selection.counts(event.path):
+        elif self._selection.includes(event.path):
             drop = self._drop(event)
             if drop is not None:
                 drops.append(drop)
 
     def _drop(self, event: BlobEvent) -> Drop | None:
-        safe = writable_name(event.path)
+        safe = escaped_name(event.path)
         if safe is not None:
             return Drop(safe, f"{UNSAFE_ETAG}{event.etag}", event.size or 0, event.at)
         if event.etag is not None and event.size is not None:
@@ -134,7 +134,7 @@ class QueueSource:
     def _set_aside(self, message: QueueMessage, why: str) -> None:
         from azure.core.exceptions import ResourceExistsError
 
-        poison = self._poison()
+        poison = self._poison_queue()
         with reachable(f"The queue {poison.queue_name!r}"):
             with suppress(ResourceExistsError):
                 poison.create_queue()
@@ -147,7 +147,7 @@ class QueueSource:
             poison.queue_name,
         )
 
-    def _poison(self) -> QueueClient:
+    def _poison_queue(self) -> QueueClient:
         from azure.storage.queue import QueueClient
 
         name = f"{self._queue.queue_name}-poison"

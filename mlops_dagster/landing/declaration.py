@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mlops_dagster.errors import NotFound
-from mlops_dagster.landing.place import Landing, open_landing
+from mlops_dagster.landing.landing import Landing, open_landing
 from mlops_dagster.landing.rules import Limits, Rules, SchemaEvolution
 from mlops_dagster.landing.selection import Selection
 from mlops_dagster.landing.tables import Tables
@@ -15,7 +15,7 @@ from mlops_dagster.project import LandingPlace, Project
 from mlops_dagster.workspace import chosen_workspace
 
 LANDING = "MLOPS_LANDING"
-_USUAL = "local"
+_LOCAL = "local"
 
 
 def watched_workspace() -> str:
@@ -64,18 +64,18 @@ def declared_landing(project: Project, *, home: Path, workspace: str | None = No
         timeout=declared.timeout,
     )
     return open_landing(
-        project.name if workspace == _USUAL else f"{project.name}.{workspace}",
-        drops=_below(home, place.drops),
+        project.name if workspace == _LOCAL else f"{project.name}.{workspace}",
+        drops=_absolute(home, place.drops),
         home=home,
         queue=place.queue,
-        tables=Tables(_below(home, tables.scores), _below(home, tables.quarantine))
+        tables=Tables(_absolute(home, tables.scores), _absolute(home, tables.quarantine))
         if tables is not None
         else None,
         selection=Selection(
             prefix=declared.prefix, pattern=declared.pattern, marker=declared.marker
         ),
         rules=rules,
-        shared=place.journal and _below(home, place.journal),
+        shared=place.journal and _absolute(home, place.journal),
     )
 
 
@@ -85,5 +85,5 @@ def find_drop(landing: Landing, text: str) -> DropRecord:
     return found[0] if found else landing.ledger.drop(text)
 
 
-def _below(home: Path, place: str) -> str:
+def _absolute(home: Path, place: str) -> str:
     return place if "://" in place else str(home / Path(place).expanduser())

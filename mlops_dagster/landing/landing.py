@@ -71,14 +71,16 @@ def open_landing(
         make_home(home)
     folder = home / "landing" / project
     selection = selection or Selection()
-    ledger = Ledger(home / "landing" / f"{project}.db", shared=_store(shared, credential))
+    ledger = Ledger(home / "landing" / f"{project}.db", shared=_object_store(shared, credential))
     return Landing(
         project=project,
         source=_source(drops, queue, selection, ledger, credential),
         ledger=ledger,
         selection=selection,
         rules=rules or Rules(),
-        tables=_reachable(tables or Tables(str(folder / "scores"), str(folder / "quarantine"))),
+        tables=_with_storage_options(
+            tables or Tables(str(folder / "scores"), str(folder / "quarantine"))
+        ),
         staging=folder / "staging",
     )
 
@@ -112,14 +114,14 @@ def _source(
     return QueueSource(queue_client(queue, credential), container, selection)
 
 
-def _reachable(tables: Tables) -> Tables:
+def _with_storage_options(tables: Tables) -> Tables:
     """The tables with what is needed to reach them; options that were given stand."""
     from mlops_dagster.storage_account import table_options
 
     return replace(tables, options={**table_options(tables.scores), **tables.options})
 
 
-def _store(shared: str | Path | None, credential: Any) -> BlobStore | FolderStore | None:
+def _object_store(shared: str | Path | None, credential: Any) -> BlobStore | FolderStore | None:
     if shared is None:
         return None
     if not _is_url(shared):
