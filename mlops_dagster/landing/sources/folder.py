@@ -122,7 +122,8 @@ class FolderSource:
 
     def _page(self, files: Sequence[tuple[str, os.DirEntry[str]]], until: float) -> Page:
         """The page of these files, or of the first of them where the time is up."""
-        known = self._known.etags(path for path, _ in files) if self._known is not None else {}
+        names = [path for path, _ in files if escaped_name(path) is None]
+        known = self._known.etags(names) if self._known is not None else {}
         drops: list[Drop] = []
         markers: list[Marker] = []
         fresh: list[tuple[str, str, str]] = []
