@@ -40,7 +40,7 @@ _OUTPUT: dict[str, Any] = {
         typer.Option("--query", metavar="JMESPATH", help="Print only what this query chooses."),
     ],
 }
-# What says in `az` where a workspace lies, how much is said and whether to wait: its lines work.
+# Options of `az` that have no effect here, accepted so that its lines work.
 _IGNORED: dict[str, Any] = {
     name: Annotated[type_, typer.Option(*spellings, hidden=True, help="Has no effect here.")]
     for name, type_, spellings in (

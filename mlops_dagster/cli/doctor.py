@@ -41,7 +41,7 @@ class Finding:
 def doctor(context: typer.Context) -> None:
     """Say what is here and what is missing.
 
-    Optional parts are told with what each would give; the exit status is 1 only where something
+    Each optional part is listed with what it is for; the exit status is 1 only where something
     that is needed is not there.
     """
     findings = [*_machine(), *_state(), *_required(), *_optional()]

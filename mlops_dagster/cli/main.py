@@ -76,23 +76,23 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except MlopsError as error:
-        _say_error(str(error))
+        _print_error(str(error))
         return error.exit_status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         raise
     except Exception as error:
-        # The last door: nobody reads a traceback unasked.
+        # A traceback is shown on request only.
         if os.environ.get("MLOPS_DEBUG"):
             raise
-        said = " ".join(str(error).split())
-        _say_error(f"{type(error).__name__}: {said}\n  Run with MLOPS_DEBUG=1 for the traceback.")
+        text = " ".join(str(error).split())
+        _print_error(f"{type(error).__name__}: {text}\n  Run with MLOPS_DEBUG=1 for the traceback.")
         return 1
     return 0
 
 
-def _say_error(text: str) -> None:
+def _print_error(text: str) -> None:
     red, plain = ("\x1b[1;31m", "\x1b[0m") if _in_colour() else ("", "")
     sys.stdout.flush()
     print(f"{red}Error:{plain} {visible(text, lines=True)}", file=sys.stderr)

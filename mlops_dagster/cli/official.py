@@ -76,11 +76,11 @@ def _loader_of(document: Document) -> str | None:
     return next((loader for part, loader in _OTHERS.items() if part in schema), None)
 
 
-def _problems(document: Document, said: str) -> list[Problem]:
+def _problems(document: Document, answer: str) -> list[Problem]:
     """The loader's message, a problem a field where it is the JSON that it mostly is."""
-    found = list(_mistakes((), _json_in(said)))
+    found = list(_mistakes((), _json_in(answer)))
     if not found:
-        first = said.strip().partition("\n\n")[0]
+        first = answer.strip().partition("\n\n")[0]
         found = [((), " ".join(first.split()))]
     return [document.problem(loc, f"azure-ai-ml: {text}") for loc, text in dict.fromkeys(found)]
 

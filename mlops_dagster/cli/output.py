@@ -24,7 +24,7 @@ _UNSEEN_IN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f{_HARMFUL}]")
 
 
 def note(text: str) -> None:
-    """Say something beside the data, on stderr."""
+    """Print a note beside the data, on stderr."""
     sys.stdout.flush()
     print(visible(text, lines=True), file=sys.stderr)
 

@@ -33,7 +33,7 @@ class CheckResult:
 
 @dataclass
 class Outcome:
-    """What came of one run.
+    """How one run ended, and what it reported.
 
     Attributes:
         seconds: from its start to its end.
@@ -53,10 +53,10 @@ class Outcome:
         """The job, with its partition."""
         return f"{self.job} [{self.partition}]" if self.partition else self.job
 
-    def story(self) -> str:
+    def failure_message(self) -> str:
         """Why the run failed: every failed step, with the end of its log."""
         if not self.failures:
-            return f"{self.title} did not succeed, and no step says why."
+            return f"{self.title} did not succeed, and no step gives a reason."
         steps = "\n".join(f"{step}: {reason}" for step, reason in self.failures.items())
         return f"{self.title} failed.\n{steps}"
 
@@ -148,8 +148,8 @@ class Progress:
         )
         self._outcome.checks.append(result)
         if not result.passed:
-            said = f": {result.description}" if result.description else ""
-            self._print(f"  {result.asset} check {result.check} failed{said}")
+            reason = f": {result.description}" if result.description else ""
+            self._print(f"  {result.asset} check {result.check} failed{reason}")
 
     def _ended(self, event: DagsterEvent, how: str) -> None:
         name = self._name(event)
@@ -175,7 +175,7 @@ def _reason(event: DagsterEvent) -> str:
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else "it says no reason"
+    return error.message.strip() if error is not None else "it gives no reason"
 
 
 def _numbers(metadata: Mapping[str, Any]) -> dict[str, float]:

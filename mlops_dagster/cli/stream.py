@@ -208,7 +208,7 @@ class _State:
         now = time.monotonic()
         if now - self._asked >= 1:
             self._asked = now
-            # The line is a courtesy; what is wrong with the workspace is said by the stream.
+            # The stream raises what is wrong with the workspace; this line is only for information.
             with contextlib.suppress(MlopsError):
                 self._record = self._jobs.get(self._name)
                 self._steps = list(self._jobs.list(parent=self._name))

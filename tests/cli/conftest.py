@@ -16,7 +16,7 @@ from mlops_dagster.cli import main
 
 
 @dataclass(frozen=True)
-class Ran:
+class Result:
     """How a call of the command ended, and what it printed."""
 
     status: int
@@ -28,7 +28,7 @@ class Ran:
         return json.loads(self.out)
 
 
-Mlops = Callable[..., Ran]
+Mlops = Callable[..., Result]
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def mlops(here: Path, capsys: pytest.CaptureFixture[str]) -> Mlops:
     """Calls the command in this process."""
 
-    def call(*arguments: object) -> Ran:
+    def call(*arguments: object) -> Result:
         capsys.readouterr()
         status = main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
-        return Ran(status, printed.out, printed.err)
+        return Result(status, printed.out, printed.err)
 
     return call
 
@@ -57,7 +57,7 @@ def mlops(here: Path, capsys: pytest.CaptureFixture[str]) -> Mlops:
 def program(here: Path) -> Mlops:
     """Runs the installed command as a process of its own."""
 
-    def call(*arguments: object) -> Ran:
+    def call(*arguments: object) -> Result:
         ran = subprocess.run(
             [program_path(), *map(str, arguments)],
             capture_output=True,
@@ -66,7 +66,7 @@ def program(here: Path) -> Mlops:
             timeout=240,
             check=False,
         )
-        return Ran(ran.returncode, ran.stdout, ran.stderr)
+        return Result(ran.returncode, ran.stdout, ran.stderr)
 
     return call
 

@@ -14,7 +14,7 @@ import pytest
 from mlops_dagster.cli import azure_only
 from mlops_dagster.workspace import connect
 
-from .conftest import Mlops, Ran, program_path
+from .conftest import Mlops, Result, program_path
 
 PAGE = Path(__file__).parents[2] / "docs" / "az-ml.md"
 LINES = [
@@ -154,7 +154,7 @@ def test_the_form_is_chosen_for_every_call_as_in_az(
     assert mlops("job", "list").status == 2
 
 
-def _run(line: str) -> Ran:
+def _run(line: str) -> Result:
     az, ml, *words = shlex.split(line)
     assert (az, ml) == ("az", "ml")
     ran = subprocess.run(
@@ -165,4 +165,4 @@ def _run(line: str) -> Ran:
         timeout=120,
         check=False,
     )
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+    return Result(ran.returncode, ran.stdout, ran.stderr)

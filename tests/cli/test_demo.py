@@ -14,8 +14,8 @@ from textwrap import dedent
 import pytest
 
 from mlops_dagster.cli.dagster.instance import find_place
-from mlops_dagster.cli.demo.command import Planned, plan
-from mlops_dagster.cli.demo.landing import land
+from mlops_dagster.cli.demo.command import PlannedRun, planned_runs
+from mlops_dagster.cli.demo.landing import score_example
 from mlops_dagster.errors import InvalidRequest
 from mlops_dagster.project import read_project
 from tests.defs.dropping import PROJECT, Dropping
@@ -111,27 +111,34 @@ def stopped_services(program: Mlops) -> Iterator[None]:
 
 
 def test_pipelines_run_in_the_order_in_which_they_feed_each_other(tiny: Path) -> None:
-    assert plan(read_project(tiny)) == [Planned("retrain", False), Planned("score", True)]
+    assert planned_runs(read_project(tiny)) == [
+        PlannedRun("retrain", False),
+        PlannedRun("score", True),
+    ]
 
 
 def test_pipelines_that_no_job_runs_together_run_one_by_one(tiny: Path) -> None:
     file = tiny / "project.yaml"
     file.write_text(file.read_text().partition("jobs:")[0])
-    planned = plan(read_project(tiny))
+    planned = planned_runs(read_project(tiny))
     assert [each.job for each in planned] == ["ingest", "train", "score"]
 
 
 def test_a_project_without_pipelines_has_nothing_to_show(tiny: Path) -> None:
     (tiny / "project.yaml").write_text("name: tiny\n")
     with pytest.raises(InvalidRequest, match="declares no pipeline"):
-        plan(read_project(tiny))
+        planned_runs(read_project(tiny))
 
 
 def test_a_folder_that_workspace_yaml_does_not_list_is_refused(program: Mlops, tiny: Path) -> None:
     (tiny.parent / "workspace.yaml").write_text("load_from: []\n")
-    ran = program("demo", "--project", tiny)
+    inner = tiny.parent / "projects" / "inner"
+    inner.parent.mkdir()
+    tiny.rename(inner)
+    ran = program("demo", "--project", inner)
     assert ran.status == 2
     assert "lists no definitions below" in ran.err
+    assert "python_file: {relative_path: projects/inner/definitions.py}" in ran.err
 
 
 @pytest.mark.slow
@@ -256,7 +263,7 @@ def test_nothing_is_dropped_into_a_storage_account_that_is_not_emulated(
     dropping: Dropping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLOPS_LANDING", "dev")
-    assert land(find_place(dropping.folder), read_project(dropping.folder)) is None
+    assert score_example(find_place(dropping.folder), read_project(dropping.folder)) is None
 
 
 @pytest.mark.parametrize(

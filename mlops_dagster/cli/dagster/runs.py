@@ -209,5 +209,12 @@ def _origin_of(workspace_file: Path, project: Path) -> CodeLocationOrigin:
             return origin
     raise InvalidRequest(
         f"{workspace_file} lists no definitions below {project}.",
-        remedy=f"Add it: python_file: {{relative_path: {project.name}/definitions.py}}",
+        remedy=f"Add it: python_file: {{relative_path: {_below(workspace_file, project)}}}",
+    )
+
+
+def _below(workspace_file: Path, project: Path) -> Path:
+    """A project's definitions as workspace.yaml names them."""
+    return Path(
+        os.path.relpath(project.resolve() / "definitions.py", workspace_file.parent.resolve())
     )

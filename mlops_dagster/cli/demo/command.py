@@ -15,7 +15,7 @@ import typer
 from mlops_dagster.cli.command import show
 from mlops_dagster.cli.dagster.instance import Place, find_place
 from mlops_dagster.cli.demo.drops import emulated_account
-from mlops_dagster.cli.demo.landing import land
+from mlops_dagster.cli.demo.landing import score_example
 from mlops_dagster.cli.demo.summary import jobs_of, print_summary, summarize
 from mlops_dagster.cli.output import note
 from mlops_dagster.cli.progress import Outcome, Progress
@@ -56,7 +56,7 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Run a project in Dagster, from raw data to scores, also of files that land.
+    """Run a project in Dagster, from raw data to scores, and the files that land.
 
     Every pipeline runs once, for one partition where it has partitions. What has not changed since
     an earlier run is reused.
@@ -78,24 +78,26 @@ def demo(
         outcomes = _run_all(
             place, declared, partition, workspace, quiet=not session(context).prints_table
         )
-        landed = None
+        landing_summary = None
         if landing:
-            landed = land(place, declared, emulated=azurite is not None)
-        summary = summarize(workspace, declared, outcomes, time.monotonic() - started, landed)
+            landing_summary = score_example(place, declared, emulated=azurite is not None)
+        summary = summarize(
+            workspace, declared, outcomes, time.monotonic() - started, landing_summary
+        )
     show(context, summary, lambda: print_summary(summary))
     # The process ends here: to collect Dagster's objects one by one would take it a second or more.
     gc.freeze()
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A Dagster job that the demo runs, and whether for one partition."""
+class PlannedRun:
+    """A Dagster job that the demo is to run, and whether it has partitions."""
 
     job: str
     partitioned: bool
 
 
-def plan(project: Project) -> list[Planned]:
+def planned_runs(project: Project) -> list[PlannedRun]:
     """The jobs that run every pipeline once, in an order in which each finds what it reads.
 
     Pipelines that a declared job runs together go in one run where they may.
@@ -107,25 +109,25 @@ def plan(project: Project) -> list[Planned]:
             f"Project {project.name} declares no pipeline.",
             remedy=f"Add one to {project.file} under pipelines:",
         )
-    waits = _needs(project)
+    upstream = _upstream_pipelines(project)
     try:
-        ordered = list(TopologicalSorter(waits).static_order())
+        ordered = list(TopologicalSorter(upstream).static_order())
     except CycleError as error:
         raise InvalidRequest(
             f"Pipelines wait for one another: {' -> '.join(error.args[1])}."
         ) from None
-    planned: list[Planned] = []
+    planned: list[PlannedRun] = []
     done: set[str] = set()
     for name in ordered:
         if name in done:
             continue
-        group = _together(project, name, done, waits)
+        group = _shared_job(project, name, done, upstream)
         done |= {name} if group is None else set(project.jobs[group].pipelines)
-        planned.append(Planned(group or name, project.pipelines[name].partitions is not None))
+        planned.append(PlannedRun(group or name, project.pipelines[name].partitions is not None))
     return planned
 
 
-def _needs(project: Project) -> dict[str, set[str]]:
+def _upstream_pipelines(project: Project) -> dict[str, set[str]]:
     """For each pipeline, those that make the products and models that feed it."""
     from mlops_dagster.project import ModelInput, ProductInput
 
@@ -142,7 +144,7 @@ def _needs(project: Project) -> dict[str, set[str]]:
     return needs
 
 
-def _together(
+def _shared_job(
     project: Project, first: str, done: set[str], needs: dict[str, set[str]]
 ) -> str | None:
     """The declared job that runs most pipelines, ``first`` among them, all of which can run now."""
@@ -166,7 +168,7 @@ def _run_all(
     outcomes = []
     note(f"Loading {project.name} in Dagster ({place.dagster_home}) ...")
     with loaded(place, project.folder) as location:
-        for planned in plan(project):
+        for planned in planned_runs(project):
             chosen = _partition(location, planned, partition)
             run_id = location.launch(planned.job, partition=chosen)
             outcome = Outcome(planned.job, chosen, run_id)
@@ -181,12 +183,13 @@ def _run_all(
             outcome.succeeded = location.succeeded(run_id)
             if not outcome.succeeded:
                 raise MlopsError(
-                    outcome.story(), remedy=f"Look at run {run_id[:8]} in the UI: mlops ui"
+                    outcome.failure_message(),
+                    remedy=f"Look at run {run_id[:8]} in the UI: mlops ui",
                 )
     return outcomes
 
 
-def _partition(location: Location, planned: Planned, wanted: str | None) -> str | None:
+def _partition(location: Location, planned: PlannedRun, wanted: str | None) -> str | None:
     if not planned.partitioned:
         return None
     keys = location.partition_keys(planned.job)

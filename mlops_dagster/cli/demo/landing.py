@@ -26,7 +26,7 @@ _LOOK = 0.5
 
 
 @dataclass(frozen=True)
-class Bad:
+class IncompleteDrop:
     """A drop of which not every row was scored."""
 
     path: str
@@ -37,7 +37,7 @@ class Bad:
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandingSummary:
     """What became of the drops; a file that cannot be read counts no rows.
 
     Attributes:
@@ -53,11 +53,13 @@ class Landed:
     scored: int
     quarantined: int
     differences: int
-    bad: Sequence[Bad]
+    incomplete: Sequence[IncompleteDrop]
     table: str
 
 
-def land(place: Place, project: Project, *, emulated: bool = False) -> Landed | None:
+def score_example(
+    place: Place, project: Project, *, emulated: bool = False
+) -> LandingSummary | None:
     """Drop the example files, and let Dagster's daemon find them and have them scored.
 
     Returns None where the project has no landing, or no example, or the files would land in a
@@ -82,35 +84,35 @@ def land(place: Place, project: Project, *, emulated: bool = False) -> Landed | 
     before = drops.names()
     drops.drop(project.landing.example)
     new = len(drops.names() - before)
-    if left := _waiting(landing, drops):
+    if left := _unfinished_files(landing, drops):
         drops.announce(left)
-        _score(place, landing, drops)
-    return _landed(landing, new, time.monotonic() - started)
+        _run_daemon(place, landing, drops)
+    return _landing_summary(landing, new, time.monotonic() - started)
 
 
-def print_landed(landed: Landed) -> None:
-    """Print it for a person."""
+def print_landing(summary: LandingSummary) -> None:
+    """Print the summary as text and a table."""
     print()
-    if not landed.new:
+    if not summary.new:
         note("Every file of the example was dropped by an earlier demo, and none twice.")
-    drops = sum(landed.drops.values())
+    drops = sum(summary.drops.values())
     columns = ("drops", "scored", "quarantined", "rows in", "rows scored", "rows quarantined")
-    states = (landed.drops.get("scored", 0), landed.drops.get("quarantined", 0))
-    rows = (f"{landed.rows:,}", f"{landed.scored:,}", f"{landed.quarantined:,}")
+    states = (summary.drops.get("scored", 0), summary.drops.get("quarantined", 0))
+    rows = (f"{summary.rows:,}", f"{summary.scored:,}", f"{summary.quarantined:,}")
     print_table(columns, [(drops, *states, *rows)], empty="Nothing has landed.")
-    for bad in landed.bad:
-        why = f": {bad.reason}" if bad.reason else ""
-        counted = f"{bad.scored:,} of {bad.rows:,} rows scored" if bad.rows else "not scored"
-        print(visible(f"  {bad.path}: {counted}, {bad.quarantined:,} rows quarantined{why}"))
-    if landed.differences:
-        print(f"{landed.differences:,} drops do not add up: mlops landing status")
+    for drop in summary.incomplete:
+        why = f": {drop.reason}" if drop.reason else ""
+        counted = f"{drop.scored:,} of {drop.rows:,} rows scored" if drop.rows else "not scored"
+        print(visible(f"  {drop.path}: {counted}, {drop.quarantined:,} rows quarantined{why}"))
+    if summary.differences:
+        print(f"{summary.differences:,} drops do not add up: mlops landing status")
     else:
         print("Of every drop, the rows in are the rows scored and the rows quarantined.")
-    print(visible(f"The table of scores: {landed.table}  (Delta; {duration(landed.seconds)})"))
+    print(visible(f"The table of scores: {summary.table}  (Delta; {duration(summary.seconds)})"))
 
 
-def _waiting(landing: Landing, drops: Drops) -> set[str]:
-    """The files that have not come to an end yet."""
+def _unfinished_files(landing: Landing, drops: Drops) -> set[str]:
+    """The files that are neither scored nor quarantined nor given up."""
     from mlops_dagster.landing import DropState
     from mlops_dagster.landing import drops as seen
 
@@ -122,7 +124,7 @@ def _waiting(landing: Landing, drops: Drops) -> set[str]:
     return {name for name in drops.names() - ended if landing.selection.includes(name)}
 
 
-def _score(place: Place, landing: Landing, drops: Drops) -> None:
+def _run_daemon(place: Place, landing: Landing, drops: Drops) -> None:
     """Run the daemon until nothing waits any more, and no run is at work."""
     service = services.Service(
         name="Dagster daemon",
@@ -145,7 +147,7 @@ def _score(place: Place, landing: Landing, drops: Drops) -> None:
 
 def _await_end(landing: Landing, drops: Drops, daemon: services.Serving, log: Path) -> None:
     deadline, changed, before = time.monotonic() + _LONGEST, time.monotonic(), -1
-    while left := len(_waiting(landing, drops)):
+    while left := len(_unfinished_files(landing, drops)):
         if left != before:
             before, changed = left, time.monotonic()
             note(f"  {left} files wait to be scored")
@@ -163,10 +165,10 @@ def _await_end(landing: Landing, drops: Drops, daemon: services.Serving, log: Pa
 
 
 def _await_runs() -> None:
-    """The last batch is committed before its run has shown it to Dagster."""
+    """Wait for the scoring runs: a batch is committed before its run has reported it to Dagster."""
     from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-    going = [
+    active = [
         DagsterRunStatus.QUEUED,
         DagsterRunStatus.NOT_STARTED,
         DagsterRunStatus.STARTING,
@@ -174,7 +176,7 @@ def _await_runs() -> None:
     ]
     deadline = time.monotonic() + 60
     with DagsterInstance.get() as instance:
-        wanted = RunsFilter(job_name="landing_scoring", statuses=going)
+        wanted = RunsFilter(job_name="landing_scoring", statuses=active)
         while instance.get_runs_count(wanted) and time.monotonic() < deadline:
             time.sleep(_LOOK)
 
@@ -201,11 +203,11 @@ def _await_checks() -> None:
             time.sleep(_LOOK)
 
 
-def _landed(landing: Landing, new: int, seconds: float) -> Landed:
+def _landing_summary(landing: Landing, new: int, seconds: float) -> LandingSummary:
     from mlops_dagster.landing import differences, drops, status
 
     found = status(landing)
-    return Landed(
+    return LandingSummary(
         seconds=seconds,
         new=new,
         drops={state.value: count for state, count in found.drops.items()},
@@ -213,17 +215,21 @@ def _landed(landing: Landing, new: int, seconds: float) -> Landed:
         scored=found.scored,
         quarantined=found.quarantined,
         differences=len(differences(landing)),
-        bad=[_bad(each) for each in drops(landing, limit=None) if _is_bad(each)],
+        incomplete=[
+            _incomplete_drop(each) for each in drops(landing, limit=None) if _is_incomplete(each)
+        ],
         table=landing.tables.scores,
     )
 
 
-def _is_bad(record: DropRecord) -> bool:
+def _is_incomplete(record: DropRecord) -> bool:
     outcome = record.outcome
     return outcome is not None and (outcome.rows is None or outcome.quarantined > 0)
 
 
-def _bad(record: DropRecord) -> Bad:
+def _incomplete_drop(record: DropRecord) -> IncompleteDrop:
     outcome = record.outcome
     assert outcome is not None  # noqa: S101 - only an ended drop is bad
-    return Bad(record.drop.path, outcome.rows, outcome.scored, outcome.quarantined, outcome.reason)
+    return IncompleteDrop(
+        record.drop.path, outcome.rows, outcome.scored, outcome.quarantined, outcome.reason
+    )

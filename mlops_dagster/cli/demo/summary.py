@@ -1,4 +1,4 @@
-"""What `mlops demo` says at the end: what ran, what came of it, and where it lies."""
+"""What `mlops demo` says at the end: which jobs ran, what they made, and where it lies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlops_dagster.cli.demo.landing import Landed, print_landed
+from mlops_dagster.cli.demo.landing import LandingSummary, print_landing
 from mlops_dagster.cli.output import duration, note, visible
 from mlops_dagster.cli.progress import CheckResult, Outcome
 from mlops_dagster.cli.tables import print_table
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from mlops_dagster.workspace import Workspace
     from mlops_dagster.workspace.ports import JobRecord
 
-# The tag by which a job of the workspace tells the Dagster run that it belongs to.
+# The tag of a job that names the Dagster run that submitted it.
 _RUN_TAG = "dagster.run"
 _MOST_FIGURES = 8
 
 
 @dataclass(frozen=True)
-class Ran:
+class JobSummary:
     """A job of the workspace that a run of the demo started.
 
     Attributes:
@@ -44,7 +44,7 @@ class ModelSummary:
     """A registered model after the demo.
 
     Attributes:
-        figures: what the job logged that logged its metric.
+        figures: the metrics of the job that logged the deciding one.
         gate: the checks of the model in this demo.
     """
 
@@ -58,7 +58,7 @@ class ModelSummary:
 
 
 @dataclass(frozen=True)
-class Lies:
+class ResultPath:
     """An output of the last pipeline, and where it can be read."""
 
     output: str
@@ -67,15 +67,15 @@ class Lies:
 
 @dataclass(frozen=True)
 class Summary:
-    """What `mlops demo` did, and left; ``seconds`` in all."""
+    """What `mlops demo` ran and made; ``seconds`` is the time from its start to its end."""
 
     project: str
     seconds: float
     runs: Sequence[Outcome]
-    jobs: Sequence[Ran]
+    jobs: Sequence[JobSummary]
     models: Sequence[ModelSummary]
-    results: Sequence[Lies]
-    landing: Landed | None = None
+    results: Sequence[ResultPath]
+    landing: LandingSummary | None = None
 
 
 def jobs_of(workspace: Workspace, run_id: str) -> list[JobRecord]:
@@ -89,7 +89,7 @@ def summarize(
     project: Project,
     outcomes: Sequence[Outcome],
     seconds: float,
-    landed: Landed | None = None,
+    landing: LandingSummary | None = None,
 ) -> Summary:
     """Gather what the runs left in the workspace."""
     everything = [job for outcome in outcomes for job in jobs_of(workspace, outcome.run_id)]
@@ -97,28 +97,28 @@ def summarize(
         project=project.name,
         seconds=seconds,
         runs=outcomes,
-        jobs=[_ran(record) for record in everything],
+        jobs=[_job_summary(record) for record in everything],
         models=[
             found
             for name in project.models
             if (found := _model(workspace, project, name, everything, outcomes)) is not None
         ],
-        results=_results(workspace, project, everything),
-        landing=landed,
+        results=_result_paths(workspace, project, everything),
+        landing=landing,
     )
 
 
 def print_summary(summary: Summary) -> None:
-    """Print it for a person."""
+    """Print the summary as text and a table."""
     print()
     rows = [
         (
-            ran.pipeline,
-            ran.step,
-            "reused" if ran.reused_from else duration(ran.seconds),
-            ran.job,
+            job.pipeline,
+            job.step,
+            "reused" if job.reused_from else duration(job.seconds),
+            job.job,
         )
-        for ran in summary.jobs
+        for job in summary.jobs
     ]
     print_table(("pipeline", "step", "took", "job"), rows, empty="No job was started.")
     print()
@@ -127,21 +127,21 @@ def print_summary(summary: Summary) -> None:
         _print_model(model)
     if summary.results:
         print("\nWhere the results lie:")
-    for lies in summary.results:
-        print(visible(f"  {lies.output}: {lies.path}"))
+    for result in summary.results:
+        print(visible(f"  {result.output}: {result.path}"))
     if summary.landing is not None:
-        print_landed(summary.landing)
-    reused = sum(ran.reused_from is not None for ran in summary.jobs)
-    said = (
+        print_landing(summary.landing)
+    reused = sum(job.reused_from is not None for job in summary.jobs)
+    reuse = (
         f"; {reused} of {len(summary.jobs)} steps had not changed and were reused" if reused else ""
     )
-    print(f"\n{summary.project} took {duration(summary.seconds)} in all{said}.")
+    print(f"\n{summary.project} took {duration(summary.seconds)} in all{reuse}.")
     note("See it in Dagster: mlops ui   (in this repository: make ui)")
 
 
-def _ran(record: JobRecord) -> Ran:
+def _job_summary(record: JobRecord) -> JobSummary:
     asset = record.tags.get("dagster.asset", record.display_name or record.name).split("/")
-    return Ran(
+    return JobSummary(
         pipeline="/".join(asset[1:-1]),
         step=asset[-1],
         job=record.name,
@@ -164,7 +164,10 @@ def _model(
         return None
     figures: dict[str, float] = {}
     for record in records:
-        if _ran(record).pipeline == declared.origin.pipeline and declared.metric not in figures:
+        if (
+            _job_summary(record).pipeline == declared.origin.pipeline
+            and declared.metric not in figures
+        ):
             with contextlib.suppress(MlopsError):
                 figures = workspace.jobs.tracked(record.reused_from or record.name).latest
     return ModelSummary(
@@ -178,23 +181,27 @@ def _model(
     )
 
 
-def _results(workspace: Workspace, project: Project, records: Sequence[JobRecord]) -> list[Lies]:
+def _result_paths(
+    workspace: Workspace, project: Project, records: Sequence[JobRecord]
+) -> list[ResultPath]:
     """What the last pipeline declares as its outputs, as paths where they lie on this machine."""
     if not records:
         return []
-    pipeline = _ran(records[-1]).pipeline
+    pipeline = _job_summary(records[-1]).pipeline
     declared = (
         project.pipelines[pipeline].component.outputs if pipeline in project.pipelines else {}
     )
-    lies: dict[str, Lies] = {}
+    paths: dict[str, ResultPath] = {}
     for record in records:
         for output in record.outputs.values():
-            if _ran(record).pipeline == pipeline and (output.name in declared or not declared):
+            if _job_summary(record).pipeline == pipeline and (
+                output.name in declared or not declared
+            ):
                 path = output.uri
                 with contextlib.suppress(MlopsError):
                     path = str(workspace.data.local_path(output.uri))
-                lies[output.name] = Lies(output.name, path)
-    return list(lies.values())
+                paths[output.name] = ResultPath(output.name, path)
+    return list(paths.values())
 
 
 def _print_checks(summary: Summary) -> None:
@@ -204,8 +211,8 @@ def _print_checks(summary: Summary) -> None:
         return
     print(f"{len(checks) - len(failed)} of {len(checks)} data and model checks passed.")
     for check in failed:
-        said = f"  {check.severity}: {check.asset} {check.check}: {check.description}"
-        print(visible(said))
+        text = f"  {check.severity}: {check.asset} {check.check}: {check.description}"
+        print(visible(text))
 
 
 def _print_model(model: ModelSummary) -> None:
