@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mlops_dagster.aml.expectations import expectation, is_consequence, remedy_of
 from mlops_dagster.errors import InvalidDocument, Problem, suggest
 
 Loc = tuple[str | int, ...]
@@ -95,7 +96,9 @@ def parse_model(model: type[Model], document: Document, data: Any, loc: Loc = ()
         return model.model_validate(data)
     except ValidationError as error:
         raise InvalidDocument(
-            _problem(model, document, loc, detail) for detail in error.errors(include_url=False)
+            _problem(model, document, loc, detail)
+            for detail in error.errors(include_url=False)
+            if not is_consequence(detail)
         ) from None
 
 
@@ -116,7 +119,7 @@ def short_repr(value: Any) -> str:
 
 
 def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: ErrorDetails) -> Problem:
-    where = loc + tuple(part for part in detail["loc"])
+    where = loc + tuple(part for part in detail["loc"] if part != "[key]")
     found = detail["input"]
     kind = detail["type"]
     if kind == "extra_forbidden":
@@ -127,8 +130,8 @@ def _problem(model: type[BaseModel], document: Document, loc: Loc, detail: Error
         return document.problem(where, "This field is required.", "Add it.")
     if kind in ("value_error", "assertion_error"):
         return document.problem(where, detail["msg"].partition(", ")[2] or detail["msg"])
-    message = detail["msg"].replace("Input should be", "expected")
-    return document.problem(where, f"Found {short_repr(found)}; {message}.")
+    message = f"Found {short_repr(found)}; expected {expectation(detail)}."
+    return document.problem(where, message, remedy_of(detail))
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -20,7 +20,7 @@ from mlops_dagster.cli import check, doctor
 from mlops_dagster.cli.command import Group, command
 from mlops_dagster.cli.dagster import ui
 from mlops_dagster.cli.demo import command as demo
-from mlops_dagster.cli.nouns import compute, data, job, landing, model, schedule
+from mlops_dagster.cli.nouns import compute, data, job, landing, model, project, schedule
 from mlops_dagster.cli.output import visible
 from mlops_dagster.cli.session import Session
 from mlops_dagster.errors import MlopsError
@@ -45,6 +45,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(data.app, name="data")
 app.add_typer(compute.app, name="compute")
 app.add_typer(landing.app, name="landing")
+app.add_typer(project.app, name="project")
 command(app, "stop", example="mlops stop", prints_data=False)(ui.stop)
 command(app, "doctor", example="mlops doctor")(doctor.doctor)
 

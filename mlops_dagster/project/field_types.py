@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from mlops_dagster.aml.cron import cron_problem
 
@@ -18,11 +18,26 @@ _SPANS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_80
 _OWNER = re.compile(r"team:[A-Za-z0-9_.\- ]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 # What Dagster takes as a group, a job or a part of an op's name.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
+_NAME = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
 # What Azure ML takes as the name of a data or model asset.
-AssetName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=255)
-]
+_ASSET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}$"
+
+
+def _check_name(value: str) -> str:
+    if not re.fullmatch(_NAME, value):
+        raise ValueError(
+            f"Found {value!r}; a name of up to 100 letters, digits and '_' is expected, a letter first."
+        )
+    return value
+
+
+def _check_asset_name(value: str) -> str:
+    if not re.fullmatch(_ASSET_NAME, value):
+        raise ValueError(
+            f"Found {value!r}; a name of up to 255 letters, digits, '_', '-' and '.' is expected, "
+            "a letter or digit first."
+        )
+    return value
 
 
 def _parse_span(value: Any) -> Any:
@@ -77,10 +92,31 @@ def _check_timezone(value: str) -> str:
     return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_parse_span)]
-Wait = Annotated[timedelta, BeforeValidator(_parse_wait)]
-Owner = Annotated[str, AfterValidator(_check_owner)]
-Moment = Annotated[datetime, BeforeValidator(_parse_start)]
-TimeZone = Annotated[str, AfterValidator(_check_timezone)]
-Cron = Annotated[str, AfterValidator(_check_cron)]
+def _text(pattern: str, *examples: str) -> WithJsonSchema:
+    """How a field that is written as text stands in the JSON schema."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+_SPAN = r"^\s*[1-9]\d*\s*(second|minute|hour|day|week)s?\s*$"
+
+Name = Annotated[str, AfterValidator(_check_name), _text(_NAME, "flight_delays")]
+AssetName = Annotated[str, AfterValidator(_check_asset_name), _text(_ASSET_NAME, "flight-delays")]
+Span = Annotated[timedelta, BeforeValidator(_parse_span), _text(_SPAN, "31 days", "12 hours")]
+Wait = Annotated[
+    timedelta,
+    BeforeValidator(_parse_wait),
+    _text(rf"{_SPAN}|^\s*0(\s*[a-z]+)?\s*$", "30 seconds", "0 seconds"),
+]
+Owner = Annotated[
+    str, AfterValidator(_check_owner), _text(rf"^({_OWNER.pattern})$", "team:flight-operations")
+]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_parse_start),
+    _text(r"^\d{4}-\d{2}(-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?)?$", "2013-09", "2013-09-01"),
+]
+TimeZone = Annotated[
+    str, AfterValidator(_check_timezone), _text(r"^[A-Za-z0-9_+\-/]+$", "Europe/London")
+]
+Cron = Annotated[str, AfterValidator(_check_cron), _text(r"^\s*(\S+\s+){4}\S+\s*$", "0 6 1 * *")]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from mlops_dagster.aml.base import Value
 from mlops_dagster.project.field_types import Cron, Owner, Span, TimeZone, Wait
@@ -25,7 +25,35 @@ def _parse_size(value: Any) -> Any:
     return int(found[1]) * _UNITS[found[2].lower()]
 
 
-Size = Annotated[int, BeforeValidator(_parse_size), Field(ge=1)]
+def _check_reference(value: str) -> str:
+    if not re.fullmatch(_REFERENCE, value):
+        raise ValueError(f"Found {value!r}; PIPELINE.OUTPUT/FILE is expected.")
+    return value
+
+
+_REFERENCE = r"^[^./]+\.[^./]+/.+$"
+
+Size = Annotated[
+    int,
+    BeforeValidator(_parse_size),
+    Field(ge=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "string", "pattern": r"^\s*\d+\s*([KkMmGg][Ii]?)?[Bb]\s*$"},
+            ],
+            "examples": ["64 MB"],
+        }
+    ),
+]
+Reference = Annotated[
+    str,
+    AfterValidator(_check_reference),
+    WithJsonSchema(
+        {"type": "string", "pattern": _REFERENCE, "examples": ["train.evaluation/scores.parquet"]}
+    ),
+]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -76,7 +104,7 @@ class DriftDeclaration(Value):
         rows: fewer rows than this say nothing.
     """
 
-    reference: Annotated[str, Field(pattern=r"^[^./]+\.[^./]+/.+$")]
+    reference: Reference
     column: str
     psi: Annotated[float, Field(gt=0)] = 0.25
     rows: Count = 500
