@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
 from mlops_dagster.landing.tables import Tables, unavailable
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _TRIES = 10
 _LEAST = timedelta(hours=1)
+_SMALL = 16 << 20  # bytes
+_MANY = 100
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,21 @@ def compact(tables: Tables) -> list[Upkeep]:
 
     Raises WorkspaceUnavailable where a table cannot be written.
     """
+    return _each(tables, _compact)
 
-    def work(table: DeltaTable) -> tuple[int, int]:
-        metrics: Mapping[str, Any] = table.optimize.compact()
-        return metrics["numFilesAdded"], metrics["numFilesRemoved"]
 
-    return _each(tables, work)
+def compact_small_files(tables: Tables) -> None:
+    """Compact a table that has gathered many small files since it was compacted last.
+
+    Opening a table and looking for rows in it takes as long as it has files. Called after every
+    commit, this keeps what a batch costs from growing with the number of batches before it. What
+    cannot be done now is left to the next batch.
+    """
+    with suppress(WorkspaceUnavailable):
+        for uri in (tables.quarantine, tables.scores):
+            table = tables.open(uri)
+            if table is not None and _small_files(table) >= _MANY:
+                _again(tables, uri, _compact)
 
 
 def expire(tables: Tables, *, keep: timedelta = timedelta(days=7)) -> list[Upkeep]:
@@ -66,6 +78,19 @@ def expire(tables: Tables, *, keep: timedelta = timedelta(days=7)) -> list[Upkee
         return 0, len(gone)
 
     return _each(tables, work)
+
+
+def _compact(table: DeltaTable) -> tuple[int, int]:
+    metrics: Mapping[str, Any] = table.optimize.compact()
+    return metrics["numFilesAdded"], metrics["numFilesRemoved"]
+
+
+def _small_files(table: DeltaTable) -> int:
+    import pyarrow as pa
+    from pyarrow import compute
+
+    sizes = pa.table(table.get_add_actions(flatten=True))["size_bytes"]
+    return int(compute.sum(compute.less(sizes, _SMALL)).as_py() or 0)
 
 
 def _each(tables: Tables, work: Callable[[DeltaTable], tuple[int, int]]) -> list[Upkeep]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from mlops_dagster.errors import NotFound
+from mlops_dagster.landing.committed import committed_at
 from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.results import ROW
 from mlops_dagster.landing.row_numbers import RowTally, tally_rows
@@ -41,18 +41,11 @@ def differences(landing: Landing, *, batch: str | None = None) -> list[Differenc
         return [each for group in groups for each in _differences(landing.tables, group)]
     landing.ledger.batch(batch)
     records = landing.ledger.drops(batch=batch)
-    suspects = _differences(landing.tables, records, _committed_at(landing, batch))
+    suspects = _differences(landing.tables, records, committed_at(landing, batch))
     # The rows of a drop that another batch had committed lie elsewhere.
     ids = {suspect.drop.id for suspect in suspects}
     again = [record for record in records if record.drop.id in ids]
     return _differences(landing.tables, again) if again else []
-
-
-def _committed_at(landing: Landing, batch: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(landing.ledger.frozen_results(batch).at)
-    except NotFound:
-        return None
 
 
 def _groups(records: Iterable[DropRecord]) -> Iterator[list[DropRecord]]:

@@ -20,6 +20,7 @@ from mlops_dagster.errors import Conflict, NotFound
 from mlops_dagster.landing.commit import commit, rehearse
 from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.ledger import FrozenResults
+from mlops_dagster.landing.maintenance import compact_small_files
 from mlops_dagster.landing.results import Results, WrongOutput, collect
 from mlops_dagster.landing.retries import Failure
 from mlops_dagster.landing.staging import Facts, Staged, stage, unstage
@@ -246,6 +247,7 @@ def _commit_results(
     landing.ledger.record_drops(facts.successors)
     landing.ledger.close(batch.id, results.outcomes)
     unstage(batch.id, landing.staging)
+    compact_small_files(landing.tables)
     return BatchOutcome(
         batch.id, record.attempt, BatchState.DONE, dict(results.outcomes), frozen.job
     )

@@ -19,6 +19,7 @@ from mlops_dagster.landing import (
     compact,
     differences,
     expire,
+    maintenance,
     scoring,
     tick,
 )
@@ -71,6 +72,21 @@ def test_upkeep_loses_no_row_and_forgets_no_drop(tmp_path: Path) -> None:
     assert place.keys() == expected(dict.fromkeys(names, 1))
     with pytest.raises(InvalidRequest, match="could lose its files"):
         expire(place.landing.tables, keep=timedelta(0))
+
+
+def test_tables_gather_no_more_small_files_than_are_soon_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "_MANY", 4)
+    place = Place.make(tmp_path / "x", rules=ONE_EACH)
+    names = [f"{number}.csv" for number in range(10)]
+    for name in names:
+        place.drop(name, [1, "bad"])
+        place.run()
+    for uri in (place.landing.tables.scores, place.landing.tables.quarantine):
+        assert len(DeltaTable(uri).file_uris()) < 4
+    assert place.keys() == Counter(f"{name}:0" for name in names)
+    assert differences(place.landing) == []
 
 
 def test_a_table_that_forgets_transactions_is_refused(place: Place) -> None:

@@ -15,11 +15,11 @@ import dagster as dg
 
 from mlops_dagster.defs.keys import model_key, step_key
 from mlops_dagster.defs.landing.keys import DRIFT
-from mlops_dagster.defs.landing.metadata import committed_rows
 from mlops_dagster.defs.landing.pipeline import champion_model
 from mlops_dagster.defs.materialized_outputs import outputs_of_version
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.landing import BatchOutcome, Landing
+from mlops_dagster.landing.committed import committed_scores
 from mlops_dagster.project import Project
 from mlops_dagster.release.champion import get_champion
 from mlops_dagster.workspace import Workspace
@@ -43,11 +43,10 @@ def drift(
     assert project.landing is not None  # noqa: S101 - the check is declared
     declared = project.landing.declared.drift
     assert declared is not None  # noqa: S101 - likewise
-    ids = [drop for each in done for drop in each.drops]
     try:
         reference = _reference(context, project, workspace)
         expected = _numbers(reference, declared.column)
-        found = _scores(landing, ids, declared.column)
+        found = _scores(landing, done, declared.column)
     except (KeyError, OSError, ValueError, MlopsError, dg.Failure) as error:
         description = f"There is nothing to compare with: {_one_line(error)}"
         return _result(passed=False, description=description)
@@ -112,12 +111,13 @@ def _numbers(file: Path, column: str) -> np.ndarray[Any, Any]:
     return values
 
 
-def _scores(landing: Landing, ids: Sequence[str], column: str) -> np.ndarray[Any, Any]:
+def _scores(landing: Landing, done: Sequence[BatchOutcome], column: str) -> np.ndarray[Any, Any]:
     import numpy as np
 
     parts = [
         part.column(0).to_numpy(zero_copy_only=False).astype("float64")
-        for part in committed_rows(landing, landing.tables.scores, ids, [column])
+        for each in done
+        for part in committed_scores(landing, each.batch, each.drops, [column])
     ]
     return np.concatenate(parts) if parts else np.empty(0)
 

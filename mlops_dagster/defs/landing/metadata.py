@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from mlops_dagster.landing import BatchOutcome, DropRecord, Landing, drops, stat
 from mlops_dagster.landing.tables import table_rows
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _MOST_DROPS = 50
 _PREVIEW_ROWS = 5
@@ -88,15 +88,6 @@ def column_schema(landing: Landing, uri: str) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-def committed_rows(
-    landing: Landing, uri: str, ids: Sequence[str], columns: Sequence[str] | None = None
-) -> Iterator[pa.RecordBatch]:
-    """The rows of some drops in a table, a part at a time; nothing where there are none."""
-    table = landing.tables.open(uri) if ids else None
-    if table is not None:
-        yield from table_rows(table, columns, drops=ids)
-
-
 def _batches(done: Sequence[BatchOutcome]) -> dict[str, Any]:
     jobs = [each.job for each in done if each.job]
     shown = {"batch": dg.MetadataValue.text(", ".join(each.batch for each in done) or "none")}
@@ -112,7 +103,9 @@ def _records(landing: Landing, done: Sequence[BatchOutcome]) -> list[DropRecord]
 def _preview(
     landing: Landing, uri: str, records: Sequence[DropRecord]
 ) -> dg.MarkdownMetadataValue | None:
-    for part in committed_rows(landing, uri, [each.drop.id for each in records]):
+    ids = [each.drop.id for each in records]
+    table = landing.tables.open(uri) if ids else None
+    for part in table_rows(table, drops=ids) if table is not None else ():
         if part.num_rows:
             rows = part.slice(0, _PREVIEW_ROWS).to_pylist()
             columns = part.schema.names[:_MOST_COLUMNS]
