@@ -17,6 +17,10 @@ _GROUP = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 _STEP = re.compile(r"parent\.jobs\.([^.\s]+)(?:\.outputs\.(\S+))?")
 _ROOTS = ("parent.inputs", "parent.outputs", "inputs", "outputs", "search_space")
 
+# What a job is known by, and what only a schedule knows of the jobs that it starts.
+JOB_ROOTS = ("name", "default_datastore")
+TRIGGER_TIMES = ("creation_context.trigger_time", "create_context.trigger_time")
+
 
 @dataclass(frozen=True)
 class Binding:

@@ -153,7 +153,8 @@ def _descendants(
 def _signal(processes: Collection[psutil.Process], number: signal.Signals) -> None:
     import psutil
 
-    for process in processes:
+    # Parents first: a shell that outlives its child for a moment would report how that ended.
+    for process in sorted(processes, key=lambda each: (each.create_time(), each.pid)):
         with suppress(psutil.Error):
             process.send_signal(number)
 

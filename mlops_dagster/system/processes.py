@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,13 @@ from queue import Empty, SimpleQueue
 from typing import Literal
 
 from mlops_dagster.system.process_tree import MARK, ProcessTree
+
+# Where orphans can be adopted, every process runs below one that ends what it leaves behind.
+_REAPER = (
+    (sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py")))
+    if sys.platform == "linux"
+    else ()
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def run(
     try:
         for launch in launches:
             process = subprocess.Popen(
-                launch.argv,
+                [*_REAPER, *launch.argv],
                 cwd=folder,
                 env={**launch.environment, MARK: mark},
                 stdin=subprocess.DEVNULL,

@@ -125,3 +125,36 @@ def test_a_file_that_is_no_document_is_told_by_its_path(case: str, tmp_path: Pat
 def test_a_file_that_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(InvalidDocument, match=r"nowhere\.yml: There is no such file"):
         load_job(tmp_path / "nowhere.yml")
+
+
+def test_what_a_schedule_sets_anew_is_told_at_its_line_of_the_schedule(write: Write) -> None:
+    path = write(
+        {
+            "it.yml": """
+                name: nightly
+                trigger: {type: cron, expression: "0 3 * * *"}
+                create_job:
+                  job: ./job.yml
+                  inputs:
+                    rows: {type: folder, path: ./rows}
+                  settings:
+                    default_compute: cpu
+            """,
+            "job.yml": """
+                type: pipeline
+                inputs: {rows: {type: uri_folder, path: ./rows}}
+                settings: {default_datastore: store}
+                jobs:
+                  one:
+                    command: ls ${{inputs.rows}}
+                    environment: azureml:any@latest
+                    inputs: {rows: "${{parent.inputs.rows}}"}
+            """,
+        }
+    )
+
+    assert [line.rpartition(": ")[0] for line in found(path)] == [
+        "it.yml:6 create_job.inputs.rows.type",
+        "it.yml:8 create_job.settings.default_compute",
+        "job.yml:3 settings.default_datastore",
+    ]

@@ -9,14 +9,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops_dagster.aml.bindings import Binding, bindings, optional_bindings, sole_binding
+from mlops_dagster.aml.bindings import (
+    JOB_ROOTS,
+    TRIGGER_TIMES,
+    Binding,
+    bindings,
+    optional_bindings,
+    sole_binding,
+)
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec
 from mlops_dagster.aml.job import Component, ComponentReference, UnsupportedComponent
 from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.types import LITERAL_TYPES, InputType
 from mlops_dagster.errors import suggest
 
-_ANYWHERE = ("name", "default_datastore")
+_ANYWHERE = (*JOB_ROOTS, *TRIGGER_TIMES)
 
 
 @dataclass
@@ -143,6 +150,28 @@ def _type_remedy(source: InputType | None, spec: InputSpec, scope: Scope) -> str
         return f"Give the pipeline's input data: {{type: {spec.type}, path: ...}}."
     fitting = [name for name, other in scope.inputs.items() if other.type == spec.type]
     return f"Of that type is {fitting[0]!r}." if len(fitting) == 1 else "Bind one of that type."
+
+
+def check_output_path(node: Node, path: str, outputs: Mapping[str, OutputSpec]) -> None:
+    """Add a mistake for each binding in an output's path that stands for no place.
+
+    Args:
+        outputs: those of the pipeline around.
+    """
+    for binding in bindings(path):
+        if binding.root == "parent.outputs":
+            remedy = f"Add `{binding.names[0]}:` to the pipeline's outputs."
+            if binding.names[0] not in outputs:
+                node.add_problem(
+                    f"{binding.text}: the pipeline has no output {binding.names[0]!r}.",
+                    suggest(binding.names[0], outputs) or remedy,
+                )
+        elif binding.root in ("inputs", "outputs", "parent.jobs", "search_space"):
+            remedy = "Write ${{parent.outputs.NAME}}, or a datastore's address."
+            node.add_problem(f"{binding.text} is no place for an output.", remedy)
+        elif binding.root not in (*_ANYWHERE, "output_name", "parent.inputs"):
+            remedy = "A path may hold ${{name}}, ${{output_name}} and ${{default_datastore}}."
+            node.add_problem(f"{binding.text} is no binding.", remedy)
 
 
 def check_inputs_given(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlops_dagster.aml.bindings import sole_binding
+from mlops_dagster.aml.bindings import JOB_ROOTS, TRIGGER_TIMES, sole_binding
 from mlops_dagster.aml.bound_literals import bound_literal_problems
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec, OutputValue
 from mlops_dagster.aml.job import (
@@ -20,7 +20,7 @@ from mlops_dagster.aml.job import (
 )
 from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.read import command, spark, sweep
-from mlops_dagster.aml.read.binding_checks import Scope, check_inputs_given
+from mlops_dagster.aml.read.binding_checks import Scope, check_inputs_given, check_output_path
 from mlops_dagster.aml.read.component import read_component_at
 from mlops_dagster.aml.read.inputs_outputs import (
     implied_input_spec,
@@ -110,7 +110,7 @@ def _pipeline(node: Node) -> Step | None:
         return None
     declared = None if isinstance(component, ComponentReference) else component.inputs
     given = _read_inputs(node, declared)
-    outputs = read_outputs(node.at("outputs"), binds=False)
+    outputs = _read_outputs(node)
     check_inputs_given(node, component, given, step=False)
     if isinstance(component, PipelineComponent):
         settings = read_settings(node.at("settings"))
@@ -120,7 +120,7 @@ def _pipeline(node: Node) -> Step | None:
 
 def _inline_pipeline(node: Node) -> Step:
     given = _read_inputs(node, None)
-    outputs = read_outputs(node.at("outputs"), binds=False)
+    outputs = _read_outputs(node)
     untyped_inputs = frozenset(name for name, value in given.items() if _may_be_data(value))
     common = read_common_fields(node) | {
         "name": None,
@@ -148,11 +148,19 @@ def _read_inputs(node: Node, declared: Mapping[str, InputSpec] | None) -> dict[s
         if value is None:
             continue
         binding = sole_binding(value.path if value.path is not None else value.value)
-        if binding is not None and binding.root != "name":
+        if binding is not None and binding.root not in (*JOB_ROOTS, *TRIGGER_TIMES):
             entry.add_problem(f"{binding.text} has no meaning here.", "Give the value itself.")
             continue
         given[name] = value
     return given
+
+
+def _read_outputs(node: Node) -> dict[str, OutputValue]:
+    outputs = read_outputs(node.at("outputs"), binds=False)
+    for name, value in outputs.items():
+        if value.path is not None:
+            check_output_path(node.at("outputs").at(name).at("path"), value.path, {})
+    return outputs
 
 
 def _may_be_data(value: InputValue) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from mlops_dagster.aml.assets import Cron, Recurrence, Schedule
 from mlops_dagster.aml.cron import CRON_REMEDY, cron_problem
-from mlops_dagster.aml.document import Document, is_file, short_repr
+from mlops_dagster.aml.document import Document, Loc, is_file, short_repr
 from mlops_dagster.aml.job import Job
 from mlops_dagster.aml.node import Node
 from mlops_dagster.aml.overrides import is_used
@@ -21,7 +21,7 @@ from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.pipeline import read_settings
 from mlops_dagster.aml.references import Registered, parse_reference, resolve_path
 from mlops_dagster.aml.timing import moment, zone_of
-from mlops_dagster.errors import InvalidRequest, suggest
+from mlops_dagster.errors import InvalidRequest, Problem, suggest
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -215,7 +215,25 @@ def _job_with_changes(node: Node, document: Document, changes: dict[str, Any]) -
     """The job of a file with what its schedule sets anew, as the Azure tools merge them."""
     merged = Document(document.path, _merge(document.data, changes), document.lines)
     _check_names_used(node, document, merged)
-    return read_job(Node.root(merged, node.session))
+    before = len(node.session.problems)
+    job = read_job(Node.root(merged, node.session))
+    node.session.problems[before:] = [
+        _where_written(node, problem, changes) if problem.file == document.path else problem
+        for problem in node.session.problems[before:]
+    ]
+    return job
+
+
+def _where_written(node: Node, problem: Problem, changes: dict[str, Any]) -> Problem:
+    """The problem at its line in the schedule where the schedule gives the field, not the job."""
+    keys: Loc = tuple(problem.field.split("."))
+    given: Any = changes
+    for key in keys:
+        if isinstance(given, dict):
+            if key not in given:
+                return problem
+            given = given[key]
+    return node.document.problem((*node.loc, *keys), problem.message, problem.remedy)
 
 
 def _check_names_used(node: Node, document: Document, merged: Document) -> None:

@@ -26,6 +26,7 @@ from mlops_dagster.aml.read.binding_checks import (
     Scope,
     check_input_bindings,
     check_inputs_given,
+    check_output_path,
     text_nodes,
 )
 from mlops_dagster.aml.read.control import KINDS as CONTROL
@@ -316,18 +317,7 @@ def _check_outputs(draft: Draft, component: Component, scope: Scope) -> None:
         if value.path is None:
             continue
         where = entry.at("path") if isinstance(entry.data, dict) else entry
-        for binding in bindings(value.path):
-            if binding.root == "parent.outputs":
-                if binding.names[0] not in scope.outputs:
-                    remedy = suggest(binding.names[0], scope.outputs) or (
-                        f"Add `{binding.names[0]}:` to the pipeline's outputs."
-                    )
-                    where.add_problem(
-                        f"{binding.text}: the pipeline has no output {binding.names[0]!r}.", remedy
-                    )
-            elif binding.root in ("inputs", "outputs", "parent.jobs", "search_space"):
-                remedy = "Write ${{parent.outputs.NAME}}, or a datastore's address."
-                where.add_problem(f"{binding.text} is no place for an output.", remedy)
+        check_output_path(where, value.path, scope.outputs)
 
 
 def _check_other_bindings(draft: Draft, scope: Scope) -> None:

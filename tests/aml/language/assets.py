@@ -199,6 +199,23 @@ SCHEDULES = (
         loads={"job.tags": {"by": "schedule"}},
     ),
     Row(
+        "schedule-trigger-time",
+        "`${{creation_context.trigger_time}}` (or `create_context`) and `${{name}}` in what the job is"
+        " given",
+        """
+        name: nightly
+        trigger: {type: cron, expression: "0 3 * * *"}
+        create_job:
+          type: pipeline
+          job: ./told.yml
+          inputs: {when: "${{creation_context.trigger_time}}"}
+        """,
+        says="In UTC, as `2026-01-31T03:00:00Z`.",
+        kind="schedule",
+        test="tests/workspace/contract/test_schedules.py"
+        "::test_a_job_is_told_its_time_and_its_name_and_keeps_its_own_tags",
+    ),
+    Row(
         "schedule-job-registered",
         "`create_job: azureml:NAME`",
         _schedule("type: cron, expression: '0 3 * * *'", "azureml:train:1"),

@@ -71,6 +71,47 @@ def test_another_job_under_a_name_that_is_taken_is_refused(
     workspace.jobs.wait("taken", timeout=60)
 
 
+def test_other_code_or_other_content_of_an_input_makes_another_job(
+    workspace: Workspace, job: WriteJob, tmp_path: Path
+) -> None:
+    (tmp_path / "src").mkdir()
+    script, data = tmp_path / "src/say.py", tmp_path / "data.txt"
+    script.write_text("print('one')")
+    data.write_text("1")
+    text = """
+        command: python say.py
+        code: src
+        inputs: {data: {type: uri_file, path: data.txt}}
+    """
+    first = workspace.jobs.submit(job(text), name="taken")
+    assert workspace.jobs.submit(job(text), name="taken").created_at == first.created_at
+    script.write_text("print('two')")
+    with pytest.raises(Conflict, match="taken"):
+        workspace.jobs.submit(job(text), name="taken")
+    script.write_text("print('one')")
+    data.write_text("2")
+    with pytest.raises(Conflict, match="taken"):
+        workspace.jobs.submit(job(text), name="taken")
+    data.write_text("1")
+    assert workspace.jobs.submit(job(text), name="taken").created_at == first.created_at
+    workspace.jobs.wait("taken", timeout=60)
+
+
+def test_a_pipeline_with_a_mended_component_is_another_job(
+    workspace: Workspace, job: WriteJob, tmp_path: Path
+) -> None:
+    component = tmp_path / "say.yml"
+    head = "type: command\nname: say\nenvironment: azureml:any@latest\ncommand: echo "
+    component.write_text(f"{head}one\n")
+    text = "type: pipeline\njobs: {say: {type: command, component: say.yml}}"
+    first = workspace.jobs.submit(job(text), name="taken")
+    assert workspace.jobs.submit(job(text), name="taken").created_at == first.created_at
+    component.write_text(f"{head}two\n")
+    with pytest.raises(Conflict, match="taken"):
+        workspace.jobs.submit(job(text), name="taken")
+    workspace.jobs.wait("taken", timeout=60)
+
+
 @pytest.mark.parametrize("name", ["_", "..", "a/b", "-f", "a b", "x" * 256, "a\n", "a.b"])
 def test_a_name_that_could_lead_elsewhere_is_refused(
     workspace: Workspace, job: WriteJob, name: str

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from mlops_dagster.aml import load_schedule
+from mlops_dagster.aml import load_job, load_schedule
 from mlops_dagster.aml.assets import Schedule
 from mlops_dagster.errors import Conflict, MlopsError, NotFound, Unsupported
 from mlops_dagster.workspace import Workspace
@@ -117,3 +117,54 @@ def test_a_cron_expression_without_a_date_is_refused(workspace: Workspace, tmp_p
     with pytest.raises(MlopsError, match="there is no such date in any year"):
         workspace.schedules.create(loaded.model_copy(update={"trigger": trigger}))
     assert workspace.schedules.list() == []
+
+
+TOLD = """
+    name: told
+    trigger: {type: cron, expression: "0 3 * * *"}
+    create_job:
+      type: pipeline
+      job: ./job.yml
+      inputs:
+        when: ${{create_context.trigger_time}}
+        who: ${{name}}
+      tags: {schedule: mine, other: "1"}
+"""
+JOB = """
+    type: pipeline
+    inputs: {when: now, who: me}
+    outputs:
+      rows:
+        type: uri_folder
+        path: azureml://datastores/workspaceblobstore/paths/${{creation_context.trigger_time}}
+    jobs:
+      say:
+        command: echo "${{inputs.when}} ${{inputs.who}}" | tee ${{outputs.rows}}/said
+        environment: azureml:any@latest
+        inputs: {when: "${{parent.inputs.when}}", who: "${{parent.inputs.who}}"}
+        outputs: {rows: "${{parent.outputs.rows}}"}
+"""
+
+
+def test_a_job_is_told_its_time_and_its_name_and_keeps_its_own_tags(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "job.yml").write_text(dedent(JOB), encoding="utf-8")
+    workspace.schedules.create(schedule(tmp_path, TOLD))
+    submitted = workspace.schedules.submit("told", AT)
+    ended = workspace.jobs.wait(submitted.name, timeout=60)
+    assert (ended.status, ended.error) == (JobStatus.COMPLETED, None)
+    (step,) = workspace.jobs.list(parent=submitted.name)
+    assert f"2026-01-31T03:00:00Z {submitted.name}" in "".join(workspace.jobs.log(step.name))
+    assert ended.outputs["rows"].uri.rstrip("/").endswith("/2026-01-31T03:00:00Z")
+    assert (ended.tags["schedule"], ended.tags["other"]) == ("mine", "1")
+
+
+def test_the_time_of_a_trigger_is_known_to_schedules_alone(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    file = tmp_path / "job.yml"
+    file.write_text(dedent(JOB).replace("when: now", "when: '${{creation_context.trigger_time}}'"))
+    with pytest.raises(MlopsError, match=r"inputs\.when is .*, which only a schedule knows"):
+        workspace.jobs.submit(load_job(file))
+    assert workspace.jobs.list() == []

@@ -16,9 +16,11 @@ class PlanOptions:
         isolate: every step is to run in a virtual environment of its own, where its environment
             says what is in it.
         substitutions: what stands in for what is not here.
+        variables_digest: tells the environment variables that the home's file names from others.
         notify: is called with what is worth knowing beforehand: missing packages, downloads ...
     """
 
     isolate: bool = False
     substitutions: Substitutions = field(default_factory=Substitutions)
+    variables_digest: str | None = None
     notify: Callable[[str], None] = lambda _: None

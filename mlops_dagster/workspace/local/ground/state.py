@@ -12,6 +12,7 @@
       cache/downloads/          files from the network
       retention.yml             how long what is not used is kept; written by hand
       substitutions.yml         what stands in for what only Azure has; written by hand
+      variables.yml             environment variables that jobs get besides; written by hand
 """
 
 from __future__ import annotations

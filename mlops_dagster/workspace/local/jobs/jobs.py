@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import Conflict, NotFound, WorkspaceUnavailable
-from mlops_dagster.system.process_tree import MARK
 from mlops_dagster.system.walk import Entry, Links, walk
 from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.ground.plan import Data, Value, encode
@@ -85,14 +83,12 @@ class LocalJobs(Jobs):
         reuse: bool = False,
     ) -> JobRecord:
         from mlops_dagster.aml import job_of
+        from mlops_dagster.workspace.local.jobs.identity import content_digest
         from mlops_dagster.workspace.local.planning.components import with_components
         from mlops_dagster.workspace.local.planning.planner import Planner
 
         job = job_of(job)
         chosen = check_name(name or job.name or new_name(job))
-        content = _content(job)
-        if (there := self._existing(chosen, content)) is not None:
-            return there
         filed = experiment or job.experiment_name or _folder_name(job)
         planner = Planner(self._storage, self._compute, self._snapshots, self._is_taken)
         options = self._plan_options(self._options.notify)
@@ -101,11 +97,12 @@ class LocalJobs(Jobs):
             planned = planner.plan(
                 whole, name=chosen, experiment=filed, reuse=reuse, options=options
             )
+            content = content_digest(job, planned.plan)
+            if (there := self._existing(chosen, content)) is not None:
+                return there
             if self._insert(_with_labels(planned, job, tags, properties, content)):
                 return self.get(chosen)
             # Somebody took one of the names meanwhile: the job's own, or one of a step's.
-            if (there := self._existing(chosen, content)) is not None:
-                return there
 
     def validate(self, job: Job | Path | str, *, name: str | None = None) -> Sequence[str]:
         from mlops_dagster.aml import job_of
@@ -292,11 +289,13 @@ class LocalJobs(Jobs):
     def _plan_options(self, notify: Callable[[str], None]) -> PlanOptions:
         from mlops_dagster.workspace.local.ground.options import PlanOptions
         from mlops_dagster.workspace.local.ground.substitutions import read_substitutions
+        from mlops_dagster.workspace.local.ground.variables import job_variables
 
         own = self._state.home / SUBSTITUTIONS
         files = [self._options.substitutions, own if own.exists() else None]
         found = read_substitutions(*(file for file in files if file is not None))
-        return PlanOptions(self._options.isolate, found, notify)
+        variables = job_variables(self._state.home, os.environ)
+        return PlanOptions(self._options.isolate, found, variables.digest, notify)
 
     def _component_finder(self, options: PlanOptions) -> Callable[[str], Path | None]:
         from mlops_dagster.workspace.local.planning.components import ProjectComponents
@@ -342,15 +341,18 @@ class LocalJobs(Jobs):
             return None
         if row["content"] != content:
             raise Conflict(
-                f"There is a job {name!r} already, and it is another one.",
+                f"There is a job {name!r} already, and it does something else: its YAML, code,"
+                " environment, local inputs or options are not these.",
                 remedy="Choose another name, or leave it out for a new one.",
             )
         return self.get(name)
 
     def _insert(self, planned: Planned) -> bool:
         """Make the job's rows; False where somebody else was faster."""
-        environment = {key: value for key, value in os.environ.items() if key != MARK}
-        plan = (planned.plan.root, encode(planned.plan), sys.executable, json.dumps(environment))
+        from mlops_dagster.workspace.local.ground.variables import job_variables
+
+        variables = json.dumps(job_variables(self._state.home, os.environ).all)
+        plan = (planned.plan.root, encode(planned.plan), sys.executable, variables)
         done = self._done_before(planned)
         try:
             with self._state.write() as connection:
@@ -385,12 +387,6 @@ class LocalJobs(Jobs):
         found = reusing.fingerprint(step, inputs, self._storage)
         with self._state.read() as connection:
             return reusing.find_completed(connection, found, self._storage)
-
-
-def _content(job: Job) -> str:
-    """Digest of what a job does, whatever it is filed under."""
-    text = json.dumps(job.step.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _folder_name(job: Job) -> str:

@@ -72,6 +72,7 @@ class LocalSchedules(Schedules):
 
     def create(self, schedule: Schedule | Path | str) -> ScheduleRecord:
         from mlops_dagster.aml import schedule_of
+        from mlops_dagster.aml.scheduled_job import scheduled_job
         from mlops_dagster.aml.timing import check_trigger
 
         schedule = schedule_of(schedule)
@@ -89,7 +90,8 @@ class LocalSchedules(Schedules):
                 f"The project declares the schedule {schedule.name} in {declared[1].source}.",
                 remedy="Change that file, or choose another name.",
             )
-        self._jobs.validate(schedule.job.model_copy(update={"name": None}))
+        job = schedule.job.model_copy(update={"name": None})
+        self._jobs.validate(scheduled_job(job, datetime.now(UTC)))
         with self._state.write() as connection:
             connection.execute(
                 "INSERT INTO schedules (name, document, is_enabled, created_at)"
@@ -127,6 +129,8 @@ class LocalSchedules(Schedules):
         )
 
     def submit(self, name: str, at: datetime) -> JobRecord:
+        from mlops_dagster.aml.scheduled_job import scheduled_job
+
         record, schedule = self._find(name)
         assert schedule.job is not None  # noqa: S101 - create and load_schedules take no other
         stem = name
@@ -134,10 +138,11 @@ class LocalSchedules(Schedules):
             # Projects that share this state may each declare a schedule of one name.
             stem = f"{self._cloud.absolute().parents[1].name}-{name}"
         stem = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:200] or "schedule"
+        job = scheduled_job(schedule.job, at)
         return self._jobs.submit(
-            schedule.job,
+            job,
             name=f"{stem}-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-            tags={"schedule": name},
+            tags={} if "schedule" in job.tags else {"schedule": name},
         )
 
     def _set_enabled(self, name: str, *, is_enabled: bool) -> ScheduleRecord:

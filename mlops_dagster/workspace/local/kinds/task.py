@@ -15,9 +15,8 @@ from mlops_dagster.workspace.local.software.interpreter import Interpreter, curr
 if TYPE_CHECKING:
     from mlops_dagster.aml.bindings import Binding
 
-# What belongs to whoever submitted the job and not to the job.
-_NOT_PASSED_ON = ("AZUREML_", "AZURE_ML_", "DAGSTER_", "MLFLOW_", "MLOPS_", "PYTEST_")
-_NOT_PASSED_ON_NAMES = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONSAFEPATH", "_"})
+# Variables of the runner and of the shell that started it, beside those that begin with MLOPS_.
+_OF_THE_RUNNER = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,9 @@ def environment(
     interpreter: Interpreter,
     home: Path,
 ) -> dict[str, str]:
-    """The variables of a job's processes: the submitter's, Azure ML's, and last the job's own.
+    """The variables of a job's processes: the runner's, Azure ML's, and last the job's own.
+
+    The runner has those that the submitter passes on; see ``ground/variables.py``.
 
     Args:
         tracking: those by which its scripts find MLflow.
@@ -90,7 +91,7 @@ def environment(
     passed_on = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(_NOT_PASSED_ON) and name not in _NOT_PASSED_ON_NAMES
+        if not name.startswith("MLOPS_") and name not in _OF_THE_RUNNER
     }
     given = {
         f"AZURE_ML_INPUT_{name}": literal_text(value.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -11,10 +10,10 @@ from types import FrameType
 
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.system.process_tree import ProcessTree
+from mlops_dagster.system.reaper import adopt_orphans
 from mlops_dagster.workspace.local.parallel.driver import run_step
 from mlops_dagster.workspace.local.parallel.plan import read_plan
 
-_PR_SET_CHILD_SUBREAPER = 36
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -32,7 +31,7 @@ def main(arguments: list[str]) -> int:
         return 2
     for number in _SIGNALS:
         signal.signal(number, _terminate)
-    _adopt_orphans()
+    adopt_orphans()
     try:
         run_step(read_plan(Path(arguments[0])), sys.stdout)
     except MlopsError as error:
@@ -54,12 +53,6 @@ def _terminate(number: int, _: FrameType | None) -> None:
     for known in _SIGNALS:
         signal.signal(known, signal.SIG_IGN)
     raise _Terminated(number)
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of what a worker leaves behind, so that it can be found and ended."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _end_strays() -> None:

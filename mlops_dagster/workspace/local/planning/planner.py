@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_dagster.aml.bindings import Binding, fill, sole_binding
+from mlops_dagster.aml.bindings import TRIGGER_TIMES, Binding, bindings, fill, sole_binding
 from mlops_dagster.aml.control_flow import expand_control_flow
 from mlops_dagster.aml.document import read_document
 from mlops_dagster.aml.input_literals import literal_problem
@@ -323,8 +323,8 @@ class _Draft:
                     return _checked_literal(source.value, spec, where)
                 given = str(source.value)
             else:
-                own = _job_bindings(context) if value.path is not None else {}
-                given = fill(given, _lookup_with(own, context))
+                given = fill(given, _lookup_with(_job_bindings(context), context))
+                _refuse_trigger_time(given, where)
         if given is None:
             return None
         if value.path is None and not spec.is_data:
@@ -356,6 +356,7 @@ class _Draft:
         uri = fill(
             value.path, _lookup_with({**_job_bindings(context), "output_name": name}, context)
         )
+        _refuse_trigger_time(uri, context.field_path(f"outputs.{name}.path"))
         self._storage.path_of(uri)
         return Output(type_, uri, True, value.name, value.version)
 
@@ -385,6 +386,8 @@ class _Draft:
         )
         for text in (*remarks, *runtime.notes):
             self._notify(text if text in remarks or not context.path else f"{context.path}: {text}")
+        if (digest := self._options.variables_digest) is not None:
+            runtime = replace(runtime, asked={**runtime.asked, "variables": digest})
         return runtime
 
     def _notify(self, text: str) -> None:
@@ -468,6 +471,16 @@ def _target(step: Step, context: StepContext) -> str:
     """The name of the compute target that a step asks for."""
     asked = step.compute or context.compute or "serverless"
     return fill(asked, binding_lookup(context)).removeprefix("azureml:").rpartition("/")[2]
+
+
+def _refuse_trigger_time(text: str, where: str) -> None:
+    """Raise InvalidRequest where a job that no schedule starts asks for the time of its trigger."""
+    for binding in bindings(text):
+        if binding.root in TRIGGER_TIMES:
+            raise InvalidRequest(
+                f"{where} is {binding.text}, which only a schedule knows.",
+                remedy=f"--set {where}=VALUE",
+            )
 
 
 def _job_bindings(context: StepContext) -> dict[str, str]:

@@ -67,7 +67,7 @@ CREATE TABLE IF NOT EXISTS job_plans (
   job         TEXT PRIMARY KEY,
   plan        TEXT NOT NULL,
   python      TEXT NOT NULL,                -- the submitter's interpreter
-  environment TEXT                          -- and environment, until the job has started
+  environment TEXT                          -- and the variables that it passes on, until the job runs
 );
 """
 

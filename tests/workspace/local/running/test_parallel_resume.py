@@ -80,7 +80,8 @@ def killed(local: LocalWorkspace, tmp_path: Path, request: pytest.FixtureRequest
         mine = any(str(local.home) in word for word in words)
         if mine and f"mlops_dagster.workspace.local.{module}" in words:
             process.kill()
-    assert local.jobs.wait("first", timeout=60).status is JobStatus.FAILED
+    ended = local.jobs.wait("first", timeout=60).status
+    assert ended in (JobStatus.FAILED, JobStatus.NOT_RESPONDING)
     (tmp_path / "trace").unlink()
     (tmp_path / "go").touch()
     return tmp_path

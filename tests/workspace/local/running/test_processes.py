@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.errors import InvalidDocument, InvalidRequest
 from mlops_dagster.workspace.local import LocalWorkspace
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
 from tests.workspace.conftest import WriteJob, at_rest
+from tests.workspace.local.job_logs import without_notes
 
 
 def run(local: LocalWorkspace, job: WriteJob, text: str) -> JobRecord:
@@ -29,27 +32,74 @@ def test_a_runner_loads_no_heavy_library() -> None:
     assert not set(heavy) & set(done.stdout.split())
 
 
-def test_the_submitters_own_variables_reach_the_job_and_internals_do_not(
+def variables_of(local: LocalWorkspace, record: JobRecord) -> dict[str, str]:
+    lines = local.jobs.log(record.name).splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def test_a_job_gets_what_it_needs_of_the_submitters_variables_and_no_other(
     local: LocalWorkspace, job: WriteJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    for name in ("DAGSTER_HOME", "MLOPS_TOKEN", "MLFLOW_TRACKING_TOKEN", "AZUREML_RUN_TOKEN"):
+    monkeypatch.setenv("LC_TIME", "C")
+    strange = ("A_SECRET", "DAGSTER_HOME", "MLOPS_TOKEN", "MLFLOW_TRACKING_TOKEN", "PYTHONPATH")
+    for name in strange:
         monkeypatch.setenv(name, "not yours")
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    record = run(local, job, "command: env")
-    said = dict(
-        line.split("=", 1) for line in local.jobs.log(record.name).splitlines() if "=" in line
-    )
-    assert said["HTTPS_PROXY"] == "http://proxy:3128"
-    assert "not yours" not in said.values()
-    assert "PYTHONDONTWRITEBYTECODE" not in said
-    assert said["PYTHONUNBUFFERED"] == "1"
+    found = variables_of(local, run(local, job, "command: env"))
+    assert (found["HTTPS_PROXY"], found["LC_TIME"]) == ("http://proxy:3128", "C")
+    assert "not yours" not in found.values()
+    assert found["PYTHONUNBUFFERED"] == "1"
+
+
+def test_the_homes_file_names_further_variables(
+    local: LocalWorkspace, job: WriteJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TEAM_NAME", "TEAM_SIZE", "WHO", "OTHER"):
+        monkeypatch.setenv(name, name.lower())
+    (local.home / "variables.yml").write_text("pass_on: [TEAM_*, WHO]\nset: {LEVEL: high}\n")
+    text = "command: env\nenvironment_variables: {WHO: the YAML}"
+    found = variables_of(local, run(local, job, text))
+    assert (found["TEAM_NAME"], found["TEAM_SIZE"]) == ("team_name", "team_size")
+    assert (found["LEVEL"], found["WHO"]) == ("high", "the YAML")
+    assert "OTHER" not in found
+
+
+def test_a_mistake_in_the_file_of_variables_is_told_with_its_line(
+    local: LocalWorkspace, job: WriteJob
+) -> None:
+    file = local.home / "variables.yml"
+    for text, mistake in (
+        ("set: {}\npass: [A]\n", r"variables\.yml:2: pass"),
+        ('set:\n  A: "x\\0"\n', r"variables\.yml:2: set\.A: .*NUL"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InvalidDocument, match=mistake):
+            local.jobs.submit(job("command: 'true'"))
+
+
+def test_a_step_is_reused_whatever_the_shell_has_unless_the_file_names_it(
+    local: LocalWorkspace, job: WriteJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "type: pipeline\njobs: {step: {command: 'echo [$FLAVOUR]'}}"
+
+    def log_and_origin(flavour: str) -> tuple[str, str | None]:
+        monkeypatch.setenv("FLAVOUR", flavour)
+        (step,) = local.jobs.list(parent=run(local, job, text).name)
+        return without_notes(local.jobs.log(step.name)), step.reused_from
+
+    assert log_and_origin("sweet") == ("[]\n", None)
+    assert log_and_origin("sour")[1] is not None
+    (local.home / "variables.yml").write_text("pass_on: [FLAVOUR]\n")
+    assert log_and_origin("sweet") == ("[sweet]\n", None)
+    assert log_and_origin("sour") == ("[sour]\n", None)
+    assert log_and_origin("sweet")[1] is not None
 
 
 def test_a_queued_job_runs_in_the_environment_that_it_was_submitted_from(
     local: LocalWorkspace, job: WriteJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = local.compute.get("serverless").max_instances
+    (local.home / "variables.yml").write_text("pass_on: [WHO]\n")
     monkeypatch.setenv("WHO", "others")
     for number in range(nodes):
         local.jobs.submit(job("command: sleep 0.3"), name=f"other-{number}")
@@ -63,24 +113,32 @@ def test_a_queued_job_runs_in_the_environment_that_it_was_submitted_from(
         local.jobs.wait(f"other-{number}", timeout=60)
 
 
-def test_the_submitters_variables_are_not_kept(
-    local: LocalWorkspace, job: WriteJob, monkeypatch: pytest.MonkeyPatch
+def test_of_the_submitters_variables_nothing_lies_in_the_home_but_what_a_waiting_job_gets(
+    local: LocalWorkspace, job: WriteJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("A_SECRET", "hunter2")
-    run(local, job, "command: 'true'")
-    run(local, job, "type: pipeline\njobs: {step: {command: 'true'}}")
-    local.close()
-    with_values = [
-        path
-        for path in at_rest(local.home).rglob("*")
-        if path.is_file() and path.name != "state.db-wal" and b"hunter2" in path.read_bytes()
-    ]
-    assert [path for path in with_values if path.name != "state.db"] == []
-    import sqlite3
+    def files_with(text: bytes) -> set[str]:
+        files = [path for path in local.home.rglob("*") if path.is_file()]
+        return {path.name for path in files if text in path.read_bytes()}
 
-    connection = sqlite3.connect(local.home / "state.db")
-    assert connection.execute("SELECT DISTINCT environment FROM job_plans").fetchall() == [(None,)]
-    connection.close()
+    (local.home / "variables.yml").write_text("pass_on: [TOKEN]\n")
+    monkeypatch.setenv("A_SECRET", "hunter2")
+    monkeypatch.setenv("TOKEN", "swordfish")
+    text = f"command: until [ -e {tmp_path}/go ]; do sleep 0.05; done"
+    nodes = local.compute.get("serverless").max_instances
+    names = [local.jobs.submit(job(text)).name for _ in range(nodes + 1)]
+    assert local.jobs.get(names[-1]).status is JobStatus.QUEUED
+    assert files_with(b"hunter2") == set()
+    assert files_with(b"swordfish") <= {"state.db", "state.db-wal"}
+    (tmp_path / "go").touch()
+    for name in names:
+        local.jobs.wait(name, timeout=60)
+    run(local, job, "type: pipeline\njobs: {step: {command: 'true'}}")
+    at_rest(local.home)
+    with closing(sqlite3.connect(local.home / "state.db")) as connection:
+        kept = connection.execute("SELECT DISTINCT environment FROM job_plans").fetchall()
+        assert kept == [(None,)]
+        plans = connection.execute("SELECT group_concat(plan) FROM job_plans").fetchone()[0]
+        assert "swordfish" not in plans
     assert (local.home / "state.db").stat().st_mode & 0o077 == 0
 
 

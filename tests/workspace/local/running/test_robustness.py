@@ -328,6 +328,31 @@ def test_what_a_command_leaves_in_the_background_is_ended_with_it(
         assert not runs(int((tmp_path / name).read_text())), name
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
+@pytest.mark.parametrize("end", ["canceled", "completed"])
+def test_a_process_that_leaves_all_behind_and_ignores_sigterm_ends_with_its_job(
+    local: LocalWorkspace, job: WriteJob, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "stray.sh").write_text(
+        f"trap '' TERM; exec >/dev/null 2>&1; cd /; echo $$ > {tmp_path}/stray;"
+        " while true; do sleep 0.1; done"
+    )
+    more = "sleep 1000" if end == "canceled" else "true"
+    text = f"""
+        command: >-
+          (env -i setsid sh {tmp_path}/stray.sh &);
+          until [ -s {tmp_path}/stray ]; do sleep 0.05; done; touch {tmp_path}/begun; {more}
+    """
+    local.jobs.submit(job(text), name="victim")
+    until((tmp_path / "begun").exists)
+    stray = int((tmp_path / "stray").read_text())
+    if end == "canceled":
+        assert runs(stray)
+        local.jobs.cancel("victim")
+    assert local.jobs.wait("victim", timeout=60).status == end.capitalize()
+    assert not runs(stray)
+
+
 def test_a_command_that_ignores_sigterm_is_ended_after_the_grace(
     local: LocalWorkspace, running: Callable[[str], int]
 ) -> None:
