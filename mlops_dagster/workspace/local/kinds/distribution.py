@@ -83,6 +83,7 @@ def _pytorch(per_node: int, nodes: int) -> list[Rank]:
 
 
 def _mpi(per_node: int, nodes: int) -> list[Rank]:
+    (port,) = free_ports(1)
     world = per_node * nodes
     return [
         Rank(
@@ -92,7 +93,8 @@ def _mpi(per_node: int, nodes: int) -> list[Rank]:
                 "OMPI_COMM_WORLD_LOCAL_RANK": str(rank % per_node),
                 "OMPI_COMM_WORLD_LOCAL_SIZE": str(per_node),
                 "OMPI_COMM_WORLD_NODE_RANK": str(rank % per_node),
-                "AZ_BATCH_MASTER_NODE": f"{HOST}:0",
+                "AZ_BATCH_MASTER_NODE": f"{HOST}:{port}",
+                "AZ_BATCHAI_MPI_MASTER_NODE": HOST,
             }
         )
         for rank in range(world)

@@ -1,8 +1,9 @@
 """The driver of a parallel step: one loop that assigns work, reads answers and watches time limits.
 
 A mini batch is *failed* when its last try raised, timed out or killed its worker, or when ``run()``
-returned fewer elements than it was given items. Only the first kinds are tried again; what was
-returned for a part of the items is kept, and the missing items count as failed.
+returned fewer elements than it was given items and ``error_threshold`` counts items. Only the first
+kinds are tried again; what was returned for a part of the items is kept, and the missing items count
+as failed. An ``error_threshold`` of -1, the default, counts no items: a script may return nothing.
 
 Sources: ``mini_batch_error_threshold``, ``error_threshold`` and ``retry_settings`` in "CLI (v2)
 parallel job YAML schema" (learn.microsoft.com/azure/machine-learning/reference-yaml-job-parallel);
@@ -97,6 +98,8 @@ class _Driver:
                 self._listen()
                 self._watch()
                 self._reports.progress()
+            if self._reports.total == 0:
+                self._reports.note(f"The input {plan.input.path} is empty: nothing was run.")
             check_percent(self._plan, self._reports)
             self._shut_down_all()
         finally:
@@ -238,9 +241,10 @@ class _Driver:
 
     def _done(self, worker: Worker, task: Task, answer: dict[str, Any]) -> None:
         spool = worker.spool.name if worker.spool is not None and answer["length"] else ""
-        outcome = Outcome(
-            answer["total"], answer["returned"], spool, answer["offset"], answer["length"]
-        )
+        returned = answer["returned"]
+        if self._plan.error_threshold < 0:  # items that are missing do not count
+            returned = max(returned, answer["total"])
+        outcome = Outcome(answer["total"], returned, spool, answer["offset"], answer["length"])
         self._journal.ended(task.batch, outcome)
         self._reports.tried(
             task.batch.index,
@@ -263,6 +267,7 @@ class _Driver:
     def _failed(self, worker: Worker, task: Task, answer: dict[str, Any]) -> None:
         """A try that did not come to an end; the mini batch is tried again, or has failed."""
         task.failures += 1
+        task.error = task.error or answer["error"]
         items = task.batch.items or answer.get("total") or 1
         self._reports.tried(
             task.batch.index,
@@ -283,6 +288,8 @@ class _Driver:
             self._queue.put_back([task])
             self._last_end = time.monotonic()
         else:
+            # Later tries may fail of what the first one left.
+            self._reports.last_error = task.error
             self._count(items, items)
 
     def _count(self, items: int, failed: int) -> None:

@@ -39,7 +39,8 @@ class Reports:
         items, failed_items: files or rows.
         known: mini batches that have been cut so far.
         total: mini batches of the whole step; None until the input has been cut to its end.
-        last_error: the first line of the newest error of the script.
+        last_error: the first line of the newest error of the script; of a mini batch that has failed,
+            of its first try.
     """
 
     def __init__(self, logs: Path, out: TextIO) -> None:

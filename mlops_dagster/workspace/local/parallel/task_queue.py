@@ -18,10 +18,11 @@ _MOST_FILES_AHEAD = 10_000
 
 @dataclass(slots=True)
 class Task:
-    """A mini batch on its way, and how often it was tried in vain."""
+    """A mini batch on its way, how often it was tried in vain, and the error of the first try."""
 
     batch: MiniBatch
     failures: int = 0
+    error: str = ""
 
 
 class TaskQueue:

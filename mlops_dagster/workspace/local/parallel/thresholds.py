@@ -34,4 +34,6 @@ def check_percent(plan: Plan, reports: Reports) -> None:
 
 
 def _exceeded(reports: Reports, what: str) -> StepFailed:
-    return StepFailed(f"{what}; the last error: {reports.last_error}")
+    return StepFailed(
+        f"{what}; the last error: {reports.last_error} (tracebacks: logs/user/error/)"
+    )

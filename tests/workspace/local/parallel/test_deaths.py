@@ -85,7 +85,7 @@ def test_a_step_over_its_threshold_says_so_in_one_line_and_leaves_no_worker(step
     assert ended.status == 1
     assert ended.error == (
         "1 mini batches failed, mini_batch_error_threshold is 0; the last error: the worker process "
-        "ended by itself with status 11\n"
+        "ended by itself with status 11 (tracebacks: logs/user/error/)\n"
     )
     assert ended.out.splitlines()[-1].startswith("Failed: 1 mini batches failed")
     assert not step.rows.exists()

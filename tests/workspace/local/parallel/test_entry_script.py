@@ -210,6 +210,36 @@ def test_fewer_elements_than_items_are_failed_items_and_are_not_run_again(
         assert step.log("user/stdout/0/*").count("run") == 2
 
 
+def test_a_script_that_returns_nothing_does_not_fail_unless_items_are_counted(step: Step) -> None:
+    step.files(3)
+    step.script("def run(mini_batch): return []")
+    ended = step.run(error_threshold=-1, mini_batch_error_threshold=0)
+    assert ended.status == 0, ended.error
+    assert "3/3 mini batches, 3 items" in ended.out
+    assert "0 mini batches and 0 items failed" in ended.out
+    step.script(_fails_on("002.txt", "raise OverflowError('bad file')"))
+    ended = step.run(
+        error_threshold=-1, mini_batch_error_threshold=0, max_retries=0, state=f"{step.root}/new"
+    )
+    assert ended.status == 1
+    assert "OverflowError: bad file" in ended.error
+
+
+def test_a_retried_mini_batch_reports_the_error_of_its_first_try(step: Step) -> None:
+    step.files(1)
+    step.script("""
+        import os
+        def run(mini_batch):
+            os.mkdir(os.environ["MARK"])
+            raise ValueError("the cause")
+    """)
+    mark = {"MARK": str(step.root / "mark")}
+    ended = step.run(mark, mini_batch_error_threshold=0, max_retries=1)
+    assert ended.status == 1
+    assert "the last error: ValueError: the cause (tracebacks: logs/user/error/)" in ended.error
+    assert "FileExistsError" in step.log("user/error/0/*.txt")
+
+
 def test_a_mini_batch_that_raised_is_tried_again_and_delivered_once(step: Step) -> None:
     step.files(4)
     step.script("""
@@ -237,6 +267,7 @@ def test_an_empty_input_is_done_at_once(step: Step) -> None:
     ended = step.run(mini_batch_error_threshold=0)
     assert ended.status == 0
     assert "0/0 mini batches" in ended.out
+    assert f"The input {step.input} is empty: nothing was run." in ended.out
     assert step.delivered() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -174,12 +175,16 @@ def test_pytorch_ranks_find_one_another(local: LocalWorkspace, job: WriteJob) ->
 
 def test_mpi_ranks_have_open_mpis_variables(local: LocalWorkspace, job: WriteJob) -> None:
     text = RANKS.format(
-        echo="$OMPI_COMM_WORLD_RANK/$OMPI_COMM_WORLD_SIZE $OMPI_COMM_WORLD_LOCAL_RANK",
+        echo="$OMPI_COMM_WORLD_RANK/$OMPI_COMM_WORLD_SIZE $OMPI_COMM_WORLD_LOCAL_RANK"
+        " $AZ_BATCHAI_MPI_MASTER_NODE $AZ_BATCH_MASTER_NODE",
         distribution="{type: mpi, process_count_per_instance: 2}",
         nodes=1,
     )
     record = run(local, job, text)
-    assert sorted(local.jobs.log(record.name).splitlines()) == ["0/2 0", "1/2 1"]
+    rows = sorted(line.split() for line in local.jobs.log(record.name).splitlines())
+    assert [row[:3] for row in rows] == [["0/2", "0", "127.0.0.1"], ["1/2", "1", "127.0.0.1"]]
+    (master,) = {row[3] for row in rows}
+    assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d*", master)
 
 
 def test_tensorflow_parameter_servers_end_with_the_workers(

@@ -108,6 +108,7 @@ class _Grid:
 class _Sobol:
     """Trials along a Sobol sequence, a dimension to each distribution of the space.
 
+    It is scrambled: unscrambled, it begins with the edge of every distribution, in every sweep.
     SciPy's own: Optuna learns a space from its first trial, which then stands outside the sequence.
     """
 
@@ -118,7 +119,7 @@ class _Sobol:
         self._space = search.search_space
         self._base = _base(search)
         self._names = list(distributions(search.search_space))
-        self._sequence = qmc.Sobol(d=len(self._names), scramble=seed is not None, rng=seed)
+        self._sequence = qmc.Sobol(d=len(self._names), rng=seed)
         self._count = itertools.count()
 
     def ask(self) -> Trial | None:

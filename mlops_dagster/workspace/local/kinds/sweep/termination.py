@@ -83,15 +83,9 @@ def _bandit(policy: Mapping[str, Any], goal: Goal, logged: Logged, trial: int) -
 
 
 def _median_stopping(_: Mapping[str, Any], goal: Goal, logged: Logged, trial: int) -> bool:
-    """Its best is worse than the median of the others' running averages at the same interval."""
+    """Its best is worse than the median of all running averages at the same interval, its own too."""
     interval = len(logged[trial])
-    averages = [
-        statistics.fmean(values[:interval])
-        for other, values in logged.items()
-        if other != trial and values
-    ]
-    if not averages:
-        return False
+    averages = [statistics.fmean(values[:interval]) for values in logged.values() if values]
     median, own = statistics.median(averages), _best(logged[trial], goal)
     return own < median if goal == "maximize" else own > median
 

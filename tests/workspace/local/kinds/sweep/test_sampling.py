@@ -92,6 +92,13 @@ def test_a_sobol_sequence_fills_the_space_evenly() -> None:
     assert Counter(int(point["x"]) for point in drawn) == dict.fromkeys(range(8), 8)
 
 
+def test_without_a_seed_a_sobol_sequence_begins_elsewhere_in_every_sweep() -> None:
+    space = {"x": {"type": "qlognormal", "mu": 3, "sigma": 1, "q": 1}}
+    first = [points(sweep(space, type="random", rule="sobol"), 1)[0]["x"] for _ in range(8)]
+    assert len(set(first)) > 1
+    assert min(first) > 0, "the edge of the distribution is no trial"
+
+
 def test_bayesian_sampling_goes_where_the_metric_is_best() -> None:
     space = {"x": {"type": "uniform", "min_value": 0, "max_value": 1}}
     sampler = sampler_of(sweep(space, type="bayesian", seed=5))
@@ -206,6 +213,11 @@ def test_a_policy_ends_the_trials_that_fall_behind(
     falling = {trial: [1 / value for value in values] for trial, values in logged.items()}
     if policy is None or "slack_amount" not in policy:
         assert to_end(policy, "minimize", falling, [1, 2, 3]) == ended
+
+
+def test_the_median_is_over_all_trials_the_one_that_is_judged_too() -> None:
+    logged = {0: [0.9], 1: [0.5], 2: [0.6]}
+    assert to_end({"type": "median_stopping"}, "maximize", logged, [0, 1, 2]) == [1]
 
 
 def test_a_trial_that_has_logged_nothing_is_never_ended() -> None:
