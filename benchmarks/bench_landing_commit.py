@@ -19,7 +19,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from rich.console import Console
 from rich.table import Table
 
-from mlops_dagster.landing.transactions import versions
+from mlops_dagster.landing.transactions import transaction_versions
 
 
 def main(drops: int, batch: int) -> None:
@@ -33,7 +33,7 @@ def main(drops: int, batch: int) -> None:
             marks = [time.perf_counter()]
             opened = DeltaTable(folder)
             marks.append(time.perf_counter())
-            assert not versions(opened, ids)
+            assert not transaction_versions(opened, ids)
             marks.append(time.perf_counter())
             few = ids[:10]  # and as many times longer for all
             assert not [name for name in few if opened.transaction_version(name)]

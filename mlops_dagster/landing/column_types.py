@@ -44,7 +44,7 @@ def column_name(name: str) -> str:
     return _REFUSED_BY_SPARK.sub("_", name)
 
 
-def stored_type(given: DataType) -> DataType:  # noqa: C901, PLR0911 - a table of types
+def table_type(given: DataType) -> DataType:  # noqa: C901, PLR0911 - a table of types
     """The type of the table that holds every value of an Arrow type, or refuses the odd value.
 
     Raises UnfitType where there is none, such as for durations and times of day.
@@ -53,7 +53,7 @@ def stored_type(given: DataType) -> DataType:  # noqa: C901, PLR0911 - a table o
 
     types = pa.types
     if types.is_dictionary(given):
-        return stored_type(given.value_type)
+        return table_type(given.value_type)
     if types.is_null(given) or types.is_boolean(given) or types.is_signed_integer(given):
         return given
     if types.is_unsigned_integer(given):
@@ -71,15 +71,15 @@ def stored_type(given: DataType) -> DataType:  # noqa: C901, PLR0911 - a table o
     if types.is_timestamp(given):
         return pa.timestamp("us", "UTC")
     if _is_list(given):
-        return pa.list_(stored_type(given.value_type))
+        return pa.list_(table_type(given.value_type))
     if types.is_struct(given):
-        return pa.struct(stored_fields(given))
+        return pa.struct(table_fields(given))
     if types.is_map(given):
-        return pa.map_(stored_type(given.key_type), stored_type(given.item_type))
+        return pa.map_(table_type(given.key_type), table_type(given.item_type))
     raise UnfitType(f"a Delta table has no type for {given}")
 
 
-def stored_fields(given: Iterable[Field]) -> list[Field]:
+def table_fields(given: Iterable[Field]) -> list[Field]:
     """Fields as the table has them, nullable and without metadata.
 
     Raises UnfitType where two of them get one name; Spark does not tell upper from lower case.
@@ -89,7 +89,7 @@ def stored_fields(given: Iterable[Field]) -> list[Field]:
     fields = []
     for field in given:
         try:
-            fields.append(pa.field(column_name(field.name), stored_type(field.type)))
+            fields.append(pa.field(column_name(field.name), table_type(field.type)))
         except UnfitType as error:
             raise error.inside(field.name) from None
     _refuse_one_name(fields)
@@ -137,7 +137,7 @@ def common_fields(one: Iterable[Field], other: Iterable[Field]) -> list[Field]:
     return fields
 
 
-def typed_fields(given: Iterable[Field]) -> list[Field]:
+def fields_of_known_type(given: Iterable[Field]) -> list[Field]:
     """The fields without those whose type no value has shown yet.
 
     Raises UnfitType where only a part of a column is without one, such as in a list of nulls.
@@ -147,7 +147,7 @@ def typed_fields(given: Iterable[Field]) -> list[Field]:
     fields = []
     for field in given:
         try:
-            kind = _typed(field.type)
+            kind = _known_type(field.type)
         except UnfitType as error:
             raise error.inside(field.name) from None
         if not pa.types.is_null(kind):
@@ -246,22 +246,22 @@ def _digits(kind: DataType) -> int:
     return _INTEGER_DIGITS[kind.bit_width]
 
 
-def _typed(kind: DataType) -> DataType:
+def _known_type(kind: DataType) -> DataType:
     import pyarrow as pa
 
     types = pa.types
     if types.is_list(kind):
-        return pa.list_(_known(_typed(kind.value_type), kind))
+        return pa.list_(_require_type(_known_type(kind.value_type), kind))
     if types.is_map(kind):
-        parts = (_typed(kind.key_type), _typed(kind.item_type))
-        return pa.map_(*(_known(part, kind) for part in parts))
+        parts = (_known_type(kind.key_type), _known_type(kind.item_type))
+        return pa.map_(*(_require_type(part, kind) for part in parts))
     if types.is_struct(kind):
-        fields = typed_fields(kind)
-        return pa.struct(fields) if fields else _known(pa.null(), kind)
+        fields = fields_of_known_type(kind)
+        return pa.struct(fields) if fields else _require_type(pa.null(), kind)
     return kind
 
 
-def _known(part: DataType, whole: DataType) -> DataType:
+def _require_type(part: DataType, whole: DataType) -> DataType:
     import pyarrow as pa
 
     if pa.types.is_null(part):

@@ -31,8 +31,14 @@ from mlops_dagster.landing.row_numbers import tally_rows
 from mlops_dagster.landing.rows import quarantine_rows, quarantine_schema, score_rows, score_schema
 from mlops_dagster.landing.rules import SchemaEvolution
 from mlops_dagster.landing.staging import Facts
-from mlops_dagster.landing.tables import Tables, first_line, table_rows, table_schema, unavailable
-from mlops_dagster.landing.transactions import versions
+from mlops_dagster.landing.tables import (
+    Tables,
+    first_line,
+    table_rows,
+    table_schema,
+    table_unavailable,
+)
+from mlops_dagster.landing.transactions import transaction_versions
 from mlops_dagster.landing.values import Batch, DropState
 
 if TYPE_CHECKING:
@@ -158,7 +164,7 @@ def _write(
         except CommitFailedError as error:
             # Somebody else committed first: look again at what is left to do.
             if attempt == _TRIES - 1:
-                raise unavailable(uri, error) from error
+                raise table_unavailable(uri, error) from error
             time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))
     return ()
 
@@ -180,7 +186,7 @@ def _write_once(
         options = dict(tables.options)
         DeltaTable.create(uri, schema_of(None), mode="ignore", storage_options=options)
         return None
-    known = versions(table, wanted)
+    known = transaction_versions(table, wanted)
     pending = {drop: version for drop, version in wanted.items() if known.get(drop, 0) < version}
     if not pending:
         return ()
@@ -195,7 +201,7 @@ def _write_once(
         # Ids are hexadecimal: nothing in them could end the quotes.
         ids = ", ".join(f"'{drop}'" for drop in pending)
         how = {"mode": "overwrite", "predicate": f"drop_id IN ({ids})"}
-    rows = _Rows(rows_of(pending, schema))
+    rows = _RowStream(rows_of(pending, schema))
     try:
         # The table as it was read above is what the commit is checked against.
         write_deltalake(
@@ -235,7 +241,7 @@ def _widen(table: DeltaTable, existing: Schema, schema: Schema) -> None:
                 ) from error
             yield pa.RecordBatch.from_arrays(columns, schema=wider)
 
-    made = _Rows(rows())
+    made = _RowStream(rows())
     try:
         write_deltalake(
             table,
@@ -263,12 +269,12 @@ def _refuse_other_rows(
     Only drops whose rejected rows are still to be written are looked at.
     """
     table = tables.open(tables.quarantine)
-    known = versions(table, drops) if table is not None else {}
+    known = transaction_versions(table, drops) if table is not None else {}
     pending = [drop for drop in drops if known.get(drop, 0) < quarantined[drop]]
     scores = tables.open(tables.scores) if pending else None
     if scores is None:
         return
-    tallies = {drop: results.rejected(drop) for drop in pending}
+    tallies = {drop: results.rejected_tally(drop) for drop in pending}
     for part in table_rows(scores, ["drop_id", ROW], drops=pending):
         tally_rows(tallies, part.column("drop_id"), part.column(ROW))
     for drop, tally in tallies.items():
@@ -300,14 +306,14 @@ def _writer_errors(uri: str, *, in_memory: bool = False) -> Iterator[None]:
             raise
         is_storage = isinstance(error, (DeltaError, OSError))
         if is_storage and not in_memory and not isinstance(error, SchemaMismatchError):
-            raise unavailable(uri, error) from error
+            raise table_unavailable(uri, error) from error
         raise WrongOutput(
             f"Delta cannot write the rows: {first_line(error)}",
             remedy="Write the scores with other types.",
         ) from error
 
 
-class _Rows:
+class _RowStream:
     """Rows, and the error that ended them: Delta's writer tells of any error as one of its own."""
 
     def __init__(self, rows: Iterator[RecordBatch]) -> None:

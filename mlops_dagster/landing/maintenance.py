@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
-from mlops_dagster.landing.tables import Tables, unavailable
+from mlops_dagster.landing.tables import Tables, table_unavailable
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -36,7 +36,7 @@ def compact(tables: Tables) -> list[Upkeep]:
 
     Raises WorkspaceUnavailable where a table cannot be written.
     """
-    return _each(tables, _compact)
+    return _on_both_tables(tables, _compact)
 
 
 def compact_small_files(tables: Tables) -> None:
@@ -50,7 +50,7 @@ def compact_small_files(tables: Tables) -> None:
         for uri in (tables.quarantine, tables.scores):
             table = tables.open(uri)
             if table is not None and _small_files(table) >= _MANY:
-                _again(tables, uri, _compact)
+                _retry_on_conflict(tables, uri, _compact)
 
 
 def expire(tables: Tables, *, keep: timedelta = timedelta(days=7)) -> list[Upkeep]:
@@ -71,13 +71,13 @@ def expire(tables: Tables, *, keep: timedelta = timedelta(days=7)) -> list[Upkee
         )
     hours = int(keep.total_seconds() // 3600)
 
-    def work(table: DeltaTable) -> tuple[int, int]:
+    def operation(table: DeltaTable) -> tuple[int, int]:
         table.create_checkpoint()
         table.cleanup_metadata()
         gone = table.vacuum(hours, dry_run=False, enforce_retention_duration=False)
         return 0, len(gone)
 
-    return _each(tables, work)
+    return _on_both_tables(tables, operation)
 
 
 def _compact(table: DeltaTable) -> tuple[int, int]:
@@ -93,17 +93,19 @@ def _small_files(table: DeltaTable) -> int:
     return int(compute.sum(compute.less(sizes, _SMALL)).as_py() or 0)
 
 
-def _each(tables: Tables, work: Callable[[DeltaTable], tuple[int, int]]) -> list[Upkeep]:
+def _on_both_tables(
+    tables: Tables, operation: Callable[[DeltaTable], tuple[int, int]]
+) -> list[Upkeep]:
     done = []
     for uri in (tables.quarantine, tables.scores):
         table = tables.open(uri)
         if table is not None:
-            done.append(Upkeep(uri, *_again(tables, uri, work)))
+            done.append(Upkeep(uri, *_retry_on_conflict(tables, uri, operation)))
     return done
 
 
-def _again(
-    tables: Tables, uri: str, work: Callable[[DeltaTable], tuple[int, int]]
+def _retry_on_conflict(
+    tables: Tables, uri: str, operation: Callable[[DeltaTable], tuple[int, int]]
 ) -> tuple[int, int]:
     """Do it on the newest version, once more where a commit came in between."""
     from deltalake.exceptions import CommitFailedError, DeltaError
@@ -111,11 +113,11 @@ def _again(
     for attempt in range(_TRIES):
         table = tables.open(uri)
         try:
-            return work(table) if table is not None else (0, 0)
+            return operation(table) if table is not None else (0, 0)
         except CommitFailedError as error:
             if attempt == _TRIES - 1:
-                raise unavailable(uri, error) from error
+                raise table_unavailable(uri, error) from error
             time.sleep(random.uniform(0.05, 0.2))
         except (DeltaError, OSError) as error:
-            raise unavailable(uri, error) from error
+            raise table_unavailable(uri, error) from error
     return 0, 0

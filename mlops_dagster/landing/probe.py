@@ -40,13 +40,13 @@ class Probe:
     ) -> None:
         self._end()
 
-    def rows(self, path: Path, suffix: str) -> int | Refusal:
+    def count_rows(self, path: Path, suffix: str) -> int | Refusal:
         """How many rows the file holds, or why it is refused."""
         fresh = self._process is None
         if self._process is None:
             self._process = _Inspector()
         allowed = self._acceptance
-        answer = self._process.ask(
+        answer = self._process.inspect(
             {
                 "path": str(path),
                 "suffix": suffix,
@@ -87,7 +87,7 @@ class _Inspector:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+    def inspect(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         """Its answer; None where it ended or gave none in time."""
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         try:

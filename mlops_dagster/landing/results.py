@@ -75,14 +75,14 @@ class Results:
     rejects: Mapping[str, Rejects] = field(default_factory=dict)
     outcomes: Mapping[str, DropOutcome] = field(default_factory=dict)
 
-    def rejected(self, drop: str) -> RowTally:
+    def rejected_tally(self, drop: str) -> RowTally:
         """The numbers of a drop's rejected rows."""
         rejects = self.rejects.get(drop)
         return _tally_of(self.outcomes[drop].rows or 0, rejects.files if rejects else ())
 
-    def unnumbered(self, drop: str) -> Numbers | None:
+    def implied_numbers(self, drop: str) -> Numbers | None:
         """The numbers of a drop's scored rows, in order, where its score files do not tell them."""
-        return None if _are_numbered(self.scores[drop]) else self.rejected(drop).missing
+        return None if _have_numbers(self.scores[drop]) else self.rejected_tally(drop).missing
 
 
 def collect(batch: Batch, facts: Facts, scores: Path | None, rejected: Path | None) -> Results:
@@ -95,8 +95,8 @@ def collect(batch: Batch, facts: Facts, scores: Path | None, rejected: Path | No
         WrongOutput: a file belongs to no drop of the batch or cannot be read, or a row of a drop
             is not among its rows scored and its rows rejected exactly once.
     """
-    score_files = _by_drop(scores, facts.staged)
-    reject_files = _by_drop(rejected, facts.staged)
+    score_files = _files_by_drop(scores, facts.staged)
+    reject_files = _files_by_drop(rejected, facts.staged)
     rejects = {}
     outcomes = {}
     for drop in batch.drops:
@@ -140,7 +140,7 @@ def file_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Reco
         raise _unreadable(path, error) from error
 
 
-def _by_drop(folder: Path | None, staged: Mapping[str, int]) -> dict[str, tuple[Path, ...]]:
+def _files_by_drop(folder: Path | None, staged: Mapping[str, int]) -> dict[str, tuple[Path, ...]]:
     found: dict[str, tuple[Path, ...]] = {}
     for path in _files(folder) if folder is not None else ():
         inside = path.relative_to(folder).as_posix() if folder is not None else ""
@@ -198,7 +198,7 @@ def _problem(
     import pyarrow as pa
 
     tally = _tally_of(rows, rejects.files if rejects is not None else ())
-    if _are_numbered(scores):
+    if _have_numbers(scores):
         for path in scores:
             for numbers in _numbers(path):
                 tally.add(numbers)
@@ -220,7 +220,7 @@ def _tally_of(rows: int, files: tuple[Path, ...]) -> RowTally:
     return tally
 
 
-def _are_numbered(files: tuple[Path, ...]) -> bool:
+def _have_numbers(files: tuple[Path, ...]) -> bool:
     with_numbers = [path for path in files if ROW in file_schema(path).names]
     if with_numbers and len(with_numbers) < len(files):
         absent = next(path for path in files if path not in with_numbers)

@@ -13,8 +13,8 @@ from mlops_dagster.landing.column_types import (
     cast,
     column_name,
     common_fields,
-    stored_fields,
-    typed_fields,
+    fields_of_known_type,
+    table_fields,
 )
 from mlops_dagster.landing.results import (
     ROW,
@@ -55,9 +55,9 @@ def score_schema(results: Results, existing: Schema | None, evolution: SchemaEvo
         ) from None
     for drop, files in results.scores.items():
         for path in files:
-            fields = _with_file(fields, before, path, drop)
+            fields = _add_file_fields(fields, before, path, drop)
     try:
-        schema = pa.schema(typed_fields(fields))
+        schema = pa.schema(fields_of_known_type(fields))
     except UnfitType as error:
         raise WrongOutput(
             f"The column {error.field} of the scores has no type: {error.problem}.",
@@ -80,7 +80,7 @@ def score_rows(
     for drop in pending:
         ours = {"drop_id": drop, "drop_path": paths[drop], "model": model, "scored_at": at}
         with blame(drop):
-            unnumbered = results.unnumbered(drop)
+            unnumbered = results.implied_numbers(drop)
             start = 0
             for path in results.scores[drop]:
                 for part in file_rows(path):
@@ -134,7 +134,7 @@ def quarantine_rows(
         with blame(drop):
             for path in rejects.files if rejects is not None else ():
                 for part in file_rows(path):
-                    rows = [common | row for row in _rejected_rows(part, path)]
+                    rows = [common | row for row in _quarantine_values(part, path)]
                     yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
@@ -144,22 +144,24 @@ def _is_whole(drop: str, facts: Facts, results: Results, outcome: DropOutcome) -
     return refused or (rejects is not None and rejects.whole is not None and not outcome.scored)
 
 
-def _with_file(fields: list[Field], before: list[Field], path: Path, drop: str) -> list[Field]:
+def _add_file_fields(
+    fields: list[Field], before: list[Field], path: Path, drop: str
+) -> list[Field]:
     """The columns so far and those of a drop's score file; ``before`` are the table's alone."""
     with blame(drop):
         try:
             added = _score_fields(path)
             common_fields(before, added)
         except UnfitType as error:
-            raise _unfit(error, path) from None
+            raise _unfit_error(error, path) from None
     try:
         return common_fields(fields, added)
     except UnfitType as error:
         # It fits the table: any file of the batch may be the odd one.
-        raise _unfit(error, path) from None
+        raise _unfit_error(error, path) from None
 
 
-def _unfit(error: UnfitType, path: Path) -> WrongOutput:
+def _unfit_error(error: UnfitType, path: Path) -> WrongOutput:
     return WrongOutput(
         f"The column {error.field} of {path.name} does not fit: {error.problem}.",
         remedy="Write it with the same type in every file and batch, or rename it.",
@@ -183,7 +185,7 @@ def _score_fields(path: Path) -> list[Field]:
                 f"The score file {path.name} has a column {name!r}, which the landing adds itself.",
                 remedy=f"Rename it; the landing's own are {', '.join(_OURS)}.",
             )
-    return stored_fields(field for field in schema if field.name != ROW)
+    return table_fields(field for field in schema if field.name != ROW)
 
 
 def _refuse_evolution(existing: Schema, schema: Schema, evolution: SchemaEvolution) -> None:
@@ -229,11 +231,13 @@ def _score_part(
             columns.append(given[field.name])
         else:
             columns.append(pa.nulls(len(part), field.type))
-    fitted = [_fitted(column, field, path) for column, field in zip(columns, schema, strict=True)]
+    fitted = [
+        _cast_column(column, field, path) for column, field in zip(columns, schema, strict=True)
+    ]
     return pa.RecordBatch.from_arrays(fitted, schema=schema)
 
 
-def _fitted(column: Array, field: Field, path: Path) -> Array:
+def _cast_column(column: Array, field: Field, path: Path) -> Array:
     import pyarrow as pa
 
     try:
@@ -246,7 +250,7 @@ def _fitted(column: Array, field: Field, path: Path) -> Array:
         ) from error
 
 
-def _rejected_rows(part: RecordBatch, path: Path) -> Iterator[dict[str, Any]]:
+def _quarantine_values(part: RecordBatch, path: Path) -> Iterator[dict[str, Any]]:
     numbers = row_numbers(part.column(ROW), path).to_pylist()
     try:
         rows = part.to_pylist()

@@ -23,7 +23,7 @@ from mlops_dagster.landing.ledger import FrozenResults
 from mlops_dagster.landing.maintenance import compact_small_files
 from mlops_dagster.landing.results import Results, WrongOutput, collect
 from mlops_dagster.landing.retries import Failure
-from mlops_dagster.landing.staging import Facts, Staged, stage, unstage
+from mlops_dagster.landing.staging import Facts, StagedBatch, stage, unstage
 from mlops_dagster.landing.values import Batch, BatchOutcome, BatchRecord, BatchState, now
 from mlops_dagster.workspace.ports import JobRecord, JobStatus, Workspace
 
@@ -125,7 +125,7 @@ def fail_attempt(landing: Landing, batch_id: str, attempt: int, error: str) -> B
 def _submit(
     landing: Landing,
     record: BatchRecord,
-    staged: Staged,
+    staged: StagedBatch,
     workspace: Workspace,
     scoring: ScoringJob,
     experiment: str | None,

@@ -87,14 +87,14 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedBatch:
     """A batch that is laid out; ``folder`` holds its files."""
 
     folder: Path
     facts: Facts
 
 
-def stage(batch: Batch, source: Source, acceptance: Acceptance, staging: Path) -> Staged:
+def stage(batch: Batch, source: Source, acceptance: Acceptance, staging: Path) -> StagedBatch:
     """Lay out a batch, or find it laid out.
 
     Raises StorageUnavailable where the source cannot be read, OSError where the disk is full.
@@ -106,7 +106,7 @@ def stage(batch: Batch, source: Source, acceptance: Acceptance, staging: Path) -
         # Another process may have ended the batch, and removed the folder, in between.
         with suppress(FileNotFoundError):
             facts = Facts.from_json((place / "facts.json").read_text(encoding="utf-8"))
-            return Staged(place / "drops", facts)
+            return StagedBatch(place / "drops", facts)
     raise Conflict(f"The folder {place} is removed again and again while it is made.")
 
 
@@ -121,13 +121,13 @@ def _make(batch: Batch, source: Source, acceptance: Acceptance, place: Path) -> 
     place.parent.mkdir(parents=True, exist_ok=True)
     made = place.with_name(f".{batch.id}.{uuid.uuid4().hex}")
     try:
-        _lay_out(batch, source, acceptance, made)
+        _fetch_drops(batch, source, acceptance, made)
         atomic.move(made, place)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def laid_out(staging: Path) -> list[str]:
+def staged_batches(staging: Path) -> list[str]:
     """The ids of the batches that are laid out; half-made folders that nobody owns are removed."""
     found = []
     for folder in staging.iterdir() if staging.exists() else ():
@@ -140,19 +140,19 @@ def laid_out(staging: Path) -> list[str]:
     return found
 
 
-def _lay_out(batch: Batch, source: Source, acceptance: Acceptance, made: Path) -> None:
+def _fetch_drops(batch: Batch, source: Source, acceptance: Acceptance, made: Path) -> None:
     folder = made / "drops"
     folder.mkdir(parents=True)
-    facts = _taken_over(batch, made.parent, folder)
+    facts = _reuse_files(batch, made.parent, folder)
     with Probe(acceptance) as probe:
         for drop in batch.drops:
             if drop.id not in facts:
-                facts[drop.id] = _take(drop, source, acceptance, folder, probe)
+                facts[drop.id] = _fetch_drop(drop, source, acceptance, folder, probe)
     facts = {drop.id: facts[drop.id] for drop in batch.drops}
     atomic.write(made / "facts.json", Facts(facts).to_json().encode(), durable=True)
 
 
-def _taken_over(batch: Batch, staging: Path, folder: Path) -> dict[str, Fact]:
+def _reuse_files(batch: Batch, staging: Path, folder: Path) -> dict[str, Fact]:
     """What is known already of the drops of a divided batch, whose files are linked or copied."""
     if batch.divided_from is None:
         return {}
@@ -180,15 +180,17 @@ def _link_or_copy(file: Path, to: Path) -> None:
         shutil.copyfile(file, to)
 
 
-def _take(drop: Drop, source: Source, acceptance: Acceptance, folder: Path, probe: Probe) -> Fact:
+def _fetch_drop(
+    drop: Drop, source: Source, acceptance: Acceptance, folder: Path, probe: Probe
+) -> Fact:
     suffix = PurePosixPath(drop.path).suffix.lower()
     file = folder / f"{drop.id}{suffix if suffix in acceptance.suffixes else ''}"
-    refusal = _refused_unread(drop, suffix, acceptance)
+    refusal = _refusal_before_reading(drop, suffix, acceptance)
     try:
         if refusal is not None:
             return Fact(refusal=refusal)
         source.fetch(drop, file)
-        found = probe.rows(file, suffix)
+        found = probe.count_rows(file, suffix)
         if not isinstance(found, Refusal):
             return Fact(rows=found)
         refusal = found
@@ -203,7 +205,7 @@ def _take(drop: Drop, source: Source, acceptance: Acceptance, folder: Path, prob
     return Fact(refusal=refusal)
 
 
-def _refused_unread(drop: Drop, suffix: str, acceptance: Acceptance) -> Refusal | None:
+def _refusal_before_reading(drop: Drop, suffix: str, acceptance: Acceptance) -> Refusal | None:
     """Why the drop is refused for what is known of it before it is read, if it is."""
     from mlops_dagster.landing.sources.port import refuse_unsafe
 

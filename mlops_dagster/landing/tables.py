@@ -61,7 +61,7 @@ class Tables:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise unavailable(uri, error) from error
+            raise table_unavailable(uri, error) from error
         if _RETENTION in table.metadata().configuration:
             raise InvalidRequest(
                 f"The table {uri} has {_RETENTION} set; drops could be scored twice.",
@@ -70,7 +70,7 @@ class Tables:
         return table
 
 
-def unavailable(uri: str, error: BaseException) -> WorkspaceUnavailable:
+def table_unavailable(uri: str, error: BaseException) -> WorkspaceUnavailable:
     """A table's own error as ours; its message may hold no more than the first line."""
     return WorkspaceUnavailable(
         f"The table {uri} cannot be used: {first_line(error)}",
@@ -136,7 +136,7 @@ def table_rows(
         wanted = dataset.field(written[0]) == pa.scalar(written[1], pa.timestamp("us", "UTC"))
     among = pa.array(drops, pa.string()) if drops is not None else None
     try:
-        paths = _paths(table, written)
+        paths = _data_files(table, written)
         if paths:
             rows = dataset.dataset(
                 paths, schema=table_schema(table), format="parquet", filesystem=table_files(table)
@@ -148,10 +148,10 @@ def table_rows(
                     kept = part.filter(compute.is_in(part.column("drop_id"), among))
                 yield kept.select(read)
     except (DeltaError, OSError, pa.ArrowException) as error:
-        raise unavailable(uri, error) from error
+        raise table_unavailable(uri, error) from error
 
 
-def _paths(table: DeltaTable, written: tuple[str, datetime] | None) -> list[str]:
+def _data_files(table: DeltaTable, written: tuple[str, datetime] | None) -> list[str]:
     """The files of the table, relative to it; those that may hold rows of that time."""
     import pyarrow as pa
     from pyarrow import compute

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 _FEW = 4
 
 
-def versions(table: DeltaTable, ids: Collection[str]) -> dict[str, int]:
+def transaction_versions(table: DeltaTable, ids: Collection[str]) -> dict[str, int]:
     """The version of each application id that the table, as it was opened, knows.
 
     Reads the checkpoint's ``txn`` column and the commits after it ("Checkpoints" in Delta's
     PROTOCOL.md). Where the log has another form, the table is asked for one id after the other.
     """
     if len(ids) > _FEW:
-        found = read_log(table)
+        found = logged_transactions(table)
         if found is not None:
             return {name: found[name] for name in ids if name in found}
     asked = {name: table.transaction_version(name) for name in ids}
     return {name: version for name, version in asked.items() if version is not None}
 
 
-def read_log(table: DeltaTable) -> dict[str, int] | None:
+def logged_transactions(table: DeltaTable) -> dict[str, int] | None:
     """Every transaction up to the table's version; None where the log has another form."""
     files = table_files(table)
     found: dict[str, int] = {}
@@ -38,7 +38,7 @@ def read_log(table: DeltaTable) -> dict[str, int] | None:
         last = json.loads(text)
         if last["version"] > table.version() or "parts" in last or "v2Checkpoint" in last:
             return None
-        known = _in_checkpoint(files, last["version"])
+        known = _checkpoint_transactions(files, last["version"])
         if known is None:
             return None
         found.update(known)
@@ -53,7 +53,7 @@ def read_log(table: DeltaTable) -> dict[str, int] | None:
     return found
 
 
-def _in_checkpoint(files: FileSystem, version: int) -> dict[str, int] | None:
+def _checkpoint_transactions(files: FileSystem, version: int) -> dict[str, int] | None:
     from pyarrow import compute, parquet
 
     name = f"_delta_log/{version:020d}.checkpoint.parquet"

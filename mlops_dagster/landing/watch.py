@@ -9,7 +9,7 @@ from mlops_dagster.errors import MlopsError, StorageUnavailable
 from mlops_dagster.landing.batching import cut_batches
 from mlops_dagster.landing.landing import Landing
 from mlops_dagster.landing.retries import is_due
-from mlops_dagster.landing.staging import laid_out, unstage
+from mlops_dagster.landing.staging import staged_batches, unstage
 from mlops_dagster.landing.values import (
     Batch,
     BatchRecord,
@@ -53,7 +53,7 @@ def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
 
     made = ledger.add_batches(decide, marker=landing.selection.marker is not None)
     # Asked for before the open batches, so that none of these can be opened in between.
-    staged = laid_out(landing.staging)
+    staged = staged_batches(landing.staging)
     opened = ledger.open_batches()
     for batch in set(staged) - set(_needed(opened)):
         unstage(batch, landing.staging)

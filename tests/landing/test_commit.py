@@ -124,7 +124,7 @@ def test_a_panic_of_deltas_writer_fails_the_attempt(
         DeltaTable.create(str(tmp_path / "["), pa.schema([("a", pa.int64())]))
 
     with monkeypatch.context() as patched:
-        patched.setattr(commit, "versions", panics)
+        patched.setattr(commit, "transaction_versions", panics)
         (outcome,) = place.run()
     assert outcome.state is BatchState.FAILED
     assert "Delta cannot write the rows" in (outcome.error or "")

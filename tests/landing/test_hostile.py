@@ -49,20 +49,20 @@ def test_no_flipped_bit_ends_more_than_its_own_file(tmp_path: Path) -> None:
                 flipped[dice.randrange(len(flipped))] ^= 1 << dice.randrange(8)
             path = tmp_path / f"{number}.parquet"
             path.write_bytes(flipped)
-            found = probe.rows(path, ".parquet")
+            found = probe.count_rows(path, ".parquet")
             assert isinstance(found, int) or found.reason in (Reason.UNREADABLE, Reason.EMPTY)
         (tmp_path / "good.parquet").write_bytes(good)
-        assert probe.rows(tmp_path / "good.parquet", ".parquet") == 500
+        assert probe.count_rows(tmp_path / "good.parquet", ".parquet") == 500
 
 
 def test_a_file_that_takes_too_much_memory_is_refused_and_the_next_is_read(tmp_path: Path) -> None:
     (tmp_path / "bomb.parquet").write_bytes(hostile.claims_many_rows())
     (tmp_path / "good.parquet").write_bytes(hostile.good_parquet())
     with Probe(Acceptance(memory=100 << 20)) as probe:
-        found = probe.rows(tmp_path / "bomb.parquet", ".parquet")
+        found = probe.count_rows(tmp_path / "bomb.parquet", ".parquet")
         assert isinstance(found, Refusal)
         assert found.reason is Reason.UNREADABLE
-        assert probe.rows(tmp_path / "good.parquet", ".parquet") == 500
+        assert probe.count_rows(tmp_path / "good.parquet", ".parquet") == 500
 
 
 def test_a_reader_that_hangs_or_dies_is_replaced(
@@ -80,13 +80,13 @@ def test_a_reader_that_hangs_or_dies_is_replaced(
     monkeypatch.setattr("mlops_dagster.landing.probe._INSPECTOR", reader)
     monkeypatch.setattr("mlops_dagster.landing.probe._START", 0.5)
     with Probe(Acceptance(seconds=0.5)) as probe:
-        assert probe.rows(Path("die"), ".csv") == Refusal(
+        assert probe.count_rows(Path("die"), ".csv") == Refusal(
             Reason.UNREADABLE, "reading it ended its reader (signal 11)"
         )
-        assert probe.rows(Path("hang"), ".csv") == Refusal(
+        assert probe.count_rows(Path("hang"), ".csv") == Refusal(
             Reason.UNREADABLE, "reading it took over 0.5 s"
         )
-        assert probe.rows(Path("fine"), ".csv") == 1
+        assert probe.count_rows(Path("fine"), ".csv") == 1
 
 
 def test_links_pipes_and_strange_names_are_refused_and_nothing_outside_is_read(
@@ -176,7 +176,7 @@ def test_a_csv_file_that_ends_inside_of_a_quoted_field_is_refused(
 ) -> None:
     (tmp_path / "a.csv").write_bytes(content)
     with Probe(Acceptance()) as probe:
-        found = probe.rows(tmp_path / "a.csv", ".csv")
+        found = probe.count_rows(tmp_path / "a.csv", ".csv")
     if rows is None:
         assert isinstance(found, Refusal)
         assert "a quoted field is open at its end" in found.detail

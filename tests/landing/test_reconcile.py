@@ -67,14 +67,14 @@ def test_a_batch_is_reconciled_from_the_files_of_its_own_commit(
         place.drop(f"{number}.csv", [1, "bad"])
     batches = [outcome.batch for outcome in place.run()]
     opened: list[int] = []
-    found = tables._paths
+    found = tables._data_files
 
     def counted(*given: object) -> Sequence[str]:
         paths = found(*given)  # type: ignore[arg-type]
         opened.append(len(paths))
         return paths
 
-    monkeypatch.setattr(tables, "_paths", counted)
+    monkeypatch.setattr(tables, "_data_files", counted)
     for batch in batches:
         assert problems(place, batch) == {}
     assert opened == [1, 1] * 12

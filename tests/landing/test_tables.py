@@ -23,7 +23,7 @@ from mlops_dagster.landing import (
     scoring,
     tick,
 )
-from mlops_dagster.landing.transactions import read_log, versions
+from mlops_dagster.landing.transactions import logged_transactions, transaction_versions
 from tests.landing.place import Place, expected
 
 ONE_EACH = Rules(Limits(drops=1, age=timedelta(0), open_batches=50))
@@ -68,7 +68,7 @@ def test_upkeep_loses_no_row_and_forgets_no_drop(tmp_path: Path) -> None:
     expire(place.landing.tables, keep=timedelta(hours=1))
     ids = [record.drop.id for record in place.landing.ledger.drops()]
     table = DeltaTable(place.landing.tables.scores)
-    assert versions(table, ids) == dict.fromkeys(ids, 1)
+    assert transaction_versions(table, ids) == dict.fromkeys(ids, 1)
     assert place.keys() == expected(dict.fromkeys(names, 1))
     with pytest.raises(InvalidRequest, match="could lose its files"):
         expire(place.landing.tables, keep=timedelta(0))
@@ -114,10 +114,12 @@ def test_transactions_read_from_the_log_are_those_that_the_table_tells(
     for table in (old, new):
         names = [f"t{number}" for number in range(8)]
         told = {name: table.transaction_version(name) for name in names}
-        assert versions(table, names) == {k: v for k, v in told.items() if v is not None}
+        assert transaction_versions(table, names) == {
+            k: v for k, v in told.items() if v is not None
+        }
     # Falling back to one question a drop would be right, and far too slow.
-    assert read_log(new) == {f"t{n}": new.transaction_version(f"t{n}") for n in range(5)}
-    assert (read_log(old) is None) is checkpoint
+    assert logged_transactions(new) == {f"t{n}": new.transaction_version(f"t{n}") for n in range(5)}
+    assert (logged_transactions(old) is None) is checkpoint
 
 
 def test_any_reader_reads_the_tables_without_a_table_feature(tmp_path: Path) -> None:
