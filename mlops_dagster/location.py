@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from mlops_dagster.defs.alerts import alert_sensors
 from mlops_dagster.defs.automation import automation_sensors
 from mlops_dagster.defs.jobs import project_jobs, project_schedules
 from mlops_dagster.defs.landing import landing_definitions
@@ -41,7 +42,7 @@ def load_project(file: str | Path) -> dg.Definitions:
     assets = [*product_assets(project), *step_assets(project), *model_assets(project)]
     own = dg.Definitions(
         assets=assets,
-        sensors=list(automation_sensors(assets)),
+        sensors=[*automation_sensors(assets), *alert_sensors(project)],
         jobs=[definition for _, definition in jobs],
         schedules=[
             *project_schedules(project, jobs),

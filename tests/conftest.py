@@ -12,7 +12,15 @@ from mlops_dagster.cli.azurite import Azurite, installed, running_azurite
 from mlops_dagster.errors import MlopsError
 
 # What dagster, mlflow, the Azure SDKs and this package read from the environment.
-PREFIXES = ("AZURE_", "AZUREML_", "DAGSTER_", "MLFLOW_", "MLOPS_HOME")
+PREFIXES = (
+    "AZURE_",
+    "AZUREML_",
+    "DAGSTER_",
+    "MLFLOW_",
+    "MLOPS_HOME",
+    "MLOPS_ALERT_",
+    "MLOPS_CODE_URL",
+)
 
 
 def pytest_configure() -> None:

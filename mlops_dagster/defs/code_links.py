@@ -90,13 +90,13 @@ def find_repository(folder: Path) -> Repository | None:
 
 def repository_page(remote: str) -> str | None:
     """The page of a remote on GitHub, GitLab or Azure DevOps; never with its credentials in it."""
-    found = _HTTPS.fullmatch(remote) or _SSH.fullmatch(remote)
-    if found is None:
+    parts = _HTTPS.fullmatch(remote) or _SSH.fullmatch(remote)
+    if parts is None:
         return None
-    host, path = found["host"], found["path"]
-    if host == "ssh.dev.azure.com" and (parts := _AZURE_SSH.fullmatch(path)) is not None:
+    host, path = parts["host"], parts["path"]
+    if host == "ssh.dev.azure.com" and (names := _AZURE_SSH.fullmatch(path)) is not None:
         return "https://dev.azure.com/{organisation}/{project}/_git/{name}".format(
-            **parts.groupdict()
+            **names.groupdict()
         )
     is_known = "github" in host or "gitlab" in host or "/_git/" in f"/{path}"
     return f"https://{host}/{path}" if is_known else None

@@ -54,17 +54,17 @@ def tracked_metadata(jobs: Jobs, job: str, *, before_metrics: Metadata | None = 
     rest = before_metrics or {}
     try:
         tracked = jobs.tracked(job)
-        shown = _pictures(jobs, job, tracked)
+        metadata = _pictures(jobs, job, tracked)
     except MlopsError as error:
         return {"tracking": dg.MetadataValue.text(f"It cannot be read for now: {error}"), **rest}
     if tracked.url:
-        shown["MLflow run"] = dg.MetadataValue.url(tracked.url)
+        metadata["MLflow run"] = dg.MetadataValue.url(tracked.url)
     if tracked.params:
-        shown["parameters"] = _table(tracked.params)
-    shown |= rest
+        metadata["parameters"] = _table(tracked.params)
+    metadata |= rest
     if tracked.runs:
-        shown["other runs"] = _runs_table(tracked.runs)
-    return {**shown, **metric_metadata(tracked.latest)}
+        metadata["other runs"] = _runs_table(tracked.runs)
+    return {**metadata, **metric_metadata(tracked.latest)}
 
 
 def metric_metadata(metrics: Mapping[str, float], *, first: str = "") -> Metadata:
@@ -74,18 +74,18 @@ def metric_metadata(metrics: Mapping[str, float], *, first: str = "") -> Metadat
 
 
 def _pictures(jobs: Jobs, job: str, tracked: Tracked) -> Metadata:
-    shown: Metadata = {}
+    pictures: Metadata = {}
     for path in sorted(tracked.artifacts):
-        if not path.lower().endswith(".png") or len(shown) == _MOST_PICTURES:
+        if not path.lower().endswith(".png") or len(pictures) == _MOST_PICTURES:
             continue
         content = jobs.artifact(job, path)
         if len(content) <= _LARGEST_PICTURE:
             name = PurePosixPath(path).stem
             coded = base64.b64encode(content).decode("ascii")
-            shown[f"picture {name}"] = dg.MetadataValue.md(
+            pictures[f"picture {name}"] = dg.MetadataValue.md(
                 f"![{name}](data:image/png;base64,{coded})"
             )
-    return shown
+    return pictures
 
 
 def _runs_table(runs: Sequence[ChildRun]) -> dg.MetadataValue:

@@ -59,15 +59,15 @@ def dagster_names(names: Sequence[str], *, taken: Iterable[str] = ()) -> Mapping
 
     Where two would be alike, the one that had to be changed gets a digest of its name.
     """
-    found: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     used = {*taken}
     for name in sorted(names, key=lambda each: (bool(re.search(r"\W", each)), each)):
         wanted = "azure_ml_" + re.sub(r"[^A-Za-z0-9_]", "_", name)
         if wanted in used or f"{wanted}_schedule" in used:
             wanted = f"{wanted}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        found[name] = wanted
+        chosen[name] = wanted
         used |= {wanted, f"{wanted}_schedule"}
-    return found
+    return chosen
 
 
 def _schedule_records(project: Project) -> tuple[Sequence[ScheduleRecord], list[str]]:
@@ -77,11 +77,11 @@ def _schedule_records(project: Project) -> tuple[Sequence[ScheduleRecord], list[
         try:
             workspace = connect(project=project.folder)
             try:
-                found = workspace.schedules.list()
+                records = workspace.schedules.list()
                 warnings = [str(problem) for problem in workspace.schedules.problems()]
             finally:
                 workspace.close()
-            return [each for each in found if _belongs_to(project, each)], warnings
+            return [each for each in records if _belongs_to(project, each)], warnings
         except MlopsError as error:
             warnings = [f"those that were created cannot be read: {error}"]
     schedules, problems = load_schedules(

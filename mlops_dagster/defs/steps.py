@@ -130,15 +130,15 @@ class _Materialization:
         output: str,
         feed: ProductInput | None = None,
     ) -> InputValue:
-        found = upstream.outputs.get(output)
-        if found is None:
+        location = upstream.outputs.get(output)
+        if location is None:
             raise dg.Failure(
                 f"The newest materialization of {key.to_user_string()} has no output {output!r}; "
                 "materialize it again, with the pipeline as it is now."
             )
-        path = found["asset"] or found["uri"]
+        path = location["asset"] or location["uri"]
         if feed is not None and feed.path is not None:
-            path = f"{found['uri'].rstrip('/')}/{self._with_partition(feed.path).lstrip('/')}"
+            path = f"{location['uri'].rstrip('/')}/{self._with_partition(feed.path).lstrip('/')}"
         return InputValue(type=self._type(name), path=path)
 
     def _literal_value(self, feed: GivenInput) -> InputValue:

@@ -142,15 +142,15 @@ def _frame(table: Any) -> pd.DataFrame:
 
 def _violations(cases: pd.DataFrame, locations: _RowLocations) -> list[Violation]:
     """One violation for each column and rule; a rule of the whole table has no column."""
-    found: dict[tuple[str, str], list[str]] = {}
+    examples: dict[tuple[str, str], list[str]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for case in cases.rename(columns={"index": "row"}).itertuples():
         column = "" if _is_missing(case.column) else str(case.column)
         key = (column, str(case.check))
         counts[key] += 1
         if counts[key] <= _MOST_EXAMPLES:
-            found.setdefault(key, []).append(locations.describe(case.row, case.failure_case))
-    return [Violation(*key, count, tuple(found[key])) for key, count in counts.most_common()]
+            examples.setdefault(key, []).append(locations.describe(case.row, case.failure_case))
+    return [Violation(*key, count, tuple(examples[key])) for key, count in counts.most_common()]
 
 
 def _is_missing(value: object) -> bool:

@@ -56,11 +56,11 @@ class GateDecision:
 
 def get_champion(models: Models, name: str) -> ModelVersion:
     """The version of a model that passed its gate last. Raises NotFound where none did."""
-    found = find_champion(models, name)
-    if found is None:
+    champion = find_champion(models, name)
+    if champion is None:
         remedy = f"No version of {name!r} has passed its gate yet; see the gate of its newest one."
         raise NotFound("champion of model", name, remedy=remedy)
-    return found
+    return champion
 
 
 def find_champion(models: Models, name: str) -> ModelVersion | None:

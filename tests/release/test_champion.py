@@ -26,6 +26,7 @@ def model(bound: float = 0.6) -> Model:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Models:
+    (tmp_path / "project.yaml").write_text("name: half\n")
     return connect(project=tmp_path).models
 
 

@@ -144,9 +144,9 @@ class _Scoring:
         batch = self._context.run.tags.get(BATCH_TAG)
         if batch is not None:
             return [self._outcome(batch)]
-        found = tick(self._landing)
-        self._context.log.info(found.skip_reason or f"{len(found.requests)} batches are open")
-        return [self._outcome(record.batch.id) for record in found.requests]
+        look = tick(self._landing)
+        self._context.log.info(look.skip_reason or f"{len(look.requests)} batches are open")
+        return [self._outcome(record.batch.id) for record in look.requests]
 
     def checks(self, done: Iterable[BatchOutcome]) -> Iterator[dg.AssetCheckResult]:
         """Of the rows that this run committed."""

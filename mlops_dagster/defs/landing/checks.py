@@ -34,22 +34,22 @@ _CHANGES = "state"
 def reconciliation(landing: Landing, outcomes: Iterable[BatchOutcome]) -> dg.AssetCheckResult:
     """Looks for every row of these batches in the tables themselves, drop by drop."""
     outcomes = list(outcomes)
-    found = [each for done in outcomes for each in differences(landing, batch=done.batch)]
+    wrong = [each for done in outcomes for each in differences(landing, batch=done.batch)]
     drops = sum(len(done.drops) for done in outcomes)
     lines = [
         (each.drop.path, each.rows, each.scored, each.quarantined, each.problem)
-        for each in found[:_MOST]
+        for each in wrong[:_MOST]
     ]
     table = markdown_table(("drop", "rows in", "scored", "quarantined", "problem"), lines)
     return dg.AssetCheckResult(
         check_name=RECONCILIATION,
-        passed=not found,
-        description=f"{len(found):,} of {drops:,} drops do not add up." if found else None,
+        passed=not wrong,
+        description=f"{len(wrong):,} of {drops:,} drops do not add up." if wrong else None,
         metadata={
             "drops": dg.MetadataValue.int(drops),
             "rows scored": dg.MetadataValue.int(sum(done.scored for done in outcomes)),
             "rows quarantined": dg.MetadataValue.int(sum(done.quarantined for done in outcomes)),
-            **({"differences": dg.MetadataValue.md(table)} if found else {}),
+            **({"differences": dg.MetadataValue.md(table)} if wrong else {}),
         },
     )
 
@@ -103,9 +103,9 @@ class LedgerFinding:
         return {_CHANGES: dg.MetadataValue.text(self.changes)}
 
 
-def ledger_findings(project: Project, found: Status, unseen: int) -> tuple[LedgerFinding, ...]:
+def ledger_findings(project: Project, ledger: Status, unseen: int) -> tuple[LedgerFinding, ...]:
     """What the ledger says of drops that wait, were given up, or lie in quarantine unseen."""
-    return (_freshness(project, found), _given_up(found), _unseen(unseen))
+    return (_freshness(project, ledger), _given_up(ledger), _unseen(unseen))
 
 
 def ledger_checks(project: Project) -> Iterator[dg.AssetChecksDefinition]:
@@ -132,20 +132,20 @@ def _ledger_check(
     return check
 
 
-def _freshness(project: Project, found: Status) -> LedgerFinding:
+def _freshness(project: Project, ledger: Status) -> LedgerFinding:
     assert project.landing is not None  # noqa: S101 - called where there is one
     within = project.landing.declared.fresh_within
-    waited = now() - found.oldest if found.oldest is not None else timedelta(0)
+    waited = now() - ledger.oldest if ledger.oldest is not None else timedelta(0)
     description = "Nothing waits."
-    if found.oldest is not None:
+    if ledger.oldest is not None:
         age = f"The oldest open drop has waited {_text(waited)}"
         description = f"{age}; {_text(within)} are allowed."
     passed = waited <= within
     return LedgerFinding(FRESHNESS, passed, description, "in time" if passed else "late")
 
 
-def _given_up(found: Status) -> LedgerFinding:
-    drops = found.drops.get(DropState.FAILED, 0)
+def _given_up(ledger: Status) -> LedgerFinding:
+    drops = ledger.drops.get(DropState.FAILED, 0)
     description = "No drop was given up."
     if drops:
         description = (

@@ -70,15 +70,17 @@ def _latest_records(
 def _newest_materializations(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]
 ) -> dict[dg.AssetKey, Target]:
-    found = {}
+    targets = {}
     for record in instance.get_asset_records(list(keys)):
-        newest = record.asset_entry.last_materialization_record
-        if newest is not None:
-            run = newest.event_log_entry.run_id
-            found[record.asset_entry.asset_key] = Target(
-                storage_id=newest.storage_id, run_id=run, timestamp=newest.timestamp
+        materialization = record.asset_entry.last_materialization_record
+        if materialization is not None:
+            run = materialization.event_log_entry.run_id
+            targets[record.asset_entry.asset_key] = Target(
+                storage_id=materialization.storage_id,
+                run_id=run,
+                timestamp=materialization.timestamp,
             )
-    return found
+    return targets
 
 
 def _is_under_way(instance: dg.DagsterInstance, record: AssetCheckExecutionRecord | None) -> bool:
@@ -108,7 +110,7 @@ def _result_since_last_report(
     instance: dg.DagsterInstance, key: AssetCheckKey
 ) -> dg.AssetCheckEvaluation | None:
     """Of the results since the last report the newest that failed, else the newest."""
-    newest = None
+    latest = None
     storage = instance.event_log_storage
     for record in storage.get_asset_check_execution_history(key, limit=_MOST_RESULTS):
         result = _evaluation(record)
@@ -117,10 +119,10 @@ def _result_since_last_report(
         is_report = not record.run_id
         if not is_report and not result.passed:
             return result
-        newest = newest or result
+        latest = latest or result
         if is_report:
             break
-    return newest
+    return latest
 
 
 def _for_materialization(

@@ -46,22 +46,22 @@ def drift(
     try:
         reference = _reference(context, project, workspace)
         expected = _numbers(reference, declared.column)
-        found = _scores(landing, done, declared.column)
+        scores = _scores(landing, done, declared.column)
     except (KeyError, OSError, ValueError, MlopsError, dg.Failure) as error:
         description = f"There is nothing to compare with: {_one_line(error)}"
         return _result(passed=False, description=description)
-    if len(found) < declared.rows:
-        description = f"{len(found):,} rows are too few to tell; {declared.rows:,} are needed."
-        return _result(passed=True, description=description, rows=len(found))
-    index = stability_index(expected, found)
+    if len(scores) < declared.rows:
+        description = f"{len(scores):,} rows are too few to tell; {declared.rows:,} are needed."
+        return _result(passed=True, description=description, rows=len(scores))
+    index = stability_index(expected, scores)
     sign = "above" if index > declared.psi else "within"
     description = f"PSI {index:.3f} of {declared.column}, {sign} {declared.psi:g}."
     return _result(
         passed=index <= declared.psi,
         description=description,
-        rows=len(found),
+        rows=len(scores),
         psi=index,
-        mean=float(found.mean()),
+        mean=float(scores.mean()),
         **{"reference mean": float(expected.mean())},
     )
 

@@ -133,8 +133,8 @@ def _keep(context: dg.OpExecutionContext, project: Project, workspace: Workspace
     cleared = clear_jobs(landing, workspace, keep=keep)
     context.log.info("%d old jobs archived, without what they read and wrote", cleared.jobs)
     context.log.info("%d old runs deleted", delete_old_runs(context.instance, landing, keep=keep))
-    found = differences(landing)
-    if found:
-        named = "\n".join(str(each) for each in found[:_MOST_NAMED])
-        raise dg.Failure(f"{len(found):,} drops do not add up:\n{named}", allow_retries=False)
+    wrong = differences(landing)
+    if wrong:
+        named = "\n".join(str(each) for each in wrong[:_MOST_NAMED])
+        raise dg.Failure(f"{len(wrong):,} drops do not add up:\n{named}", allow_retries=False)
     context.log.info("Of every drop, the rows in are the rows scored and the rows quarantined.")

@@ -33,6 +33,17 @@ def quarantine_key(project: Project) -> dg.AssetKey:
     return dg.AssetKey([project.name, GROUP, "quarantine"])
 
 
+def landing_check_keys(project: Project) -> list[dg.AssetCheckKey]:
+    """The checks of both tables; none without a landing."""
+    if project.landing is None:
+        return []
+    names = [RECONCILIATION, FRESHNESS, GIVEN_UP]
+    if project.landing.declared.drift is not None:
+        names.append(DRIFT)
+    scores = [dg.AssetCheckKey(scores_key(project), name) for name in names]
+    return [*scores, dg.AssetCheckKey(quarantine_key(project), UNSEEN)]
+
+
 def run_tags(record: BatchRecord) -> dict[str, str]:
     """The tags that tie a run to a batch."""
     return {BATCH_TAG: record.batch.id, REQUEST_TAG: record.request}

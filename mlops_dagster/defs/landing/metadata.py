@@ -25,18 +25,18 @@ def scores_metadata(landing: Landing, done: Sequence[BatchOutcome]) -> dict[str,
     """Of ``landing/scores`` after these batches."""
     records = _records(landing, done)
     rows = [
-        (each.drop.path, found.rows, found.scored, found.quarantined, found.reason or "")
+        (each.drop.path, outcome.rows, outcome.scored, outcome.quarantined, outcome.reason or "")
         for each in records[:_MOST_DROPS]
-        if (found := each.outcome) is not None
+        if (outcome := each.outcome) is not None
     ]
     table = markdown_table(("drop", "rows in", "scored", "quarantined", "reason"), rows)
-    shown: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if rows:
-        shown["drops"] = dg.MetadataValue.md(table)
+        metadata["drops"] = dg.MetadataValue.md(table)
     if (preview := _preview(landing, landing.tables.scores, records)) is not None:
-        shown["preview"] = preview
+        metadata["preview"] = preview
     return {
-        **shown,
+        **metadata,
         "rows scored": dg.MetadataValue.int(sum(each.scored for each in done)),
         "rows quarantined": dg.MetadataValue.int(sum(each.quarantined for each in done)),
         "dagster/row_count": dg.MetadataValue.int(status(landing).scored),
@@ -50,19 +50,19 @@ def quarantine_metadata(landing: Landing, done: Sequence[BatchOutcome]) -> dict[
     """Of ``landing/quarantine`` as a whole after these batches: what lies there now."""
     records = quarantined_drops(landing)[::-1]
     rows = [
-        (each.drop.path, found.rows if found.rows is not None else "?", found.quarantined,
-         found.reason or "rows that could not be used")
+        (each.drop.path, outcome.rows if outcome.rows is not None else "?", outcome.quarantined,
+         outcome.reason or "rows that could not be used")
         for each in records[:_MOST_DROPS]
-        if (found := each.outcome) is not None
+        if (outcome := each.outcome) is not None
     ]  # fmt: skip
-    shown: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if rows:
         table = markdown_table(("file", "rows in", "rows quarantined", "reason"), rows)
-        shown["in quarantine"] = dg.MetadataValue.md(table)
+        metadata["in quarantine"] = dg.MetadataValue.md(table)
     if (preview := _preview(landing, landing.tables.quarantine, records[:_MOST_DROPS])) is not None:
-        shown["preview"] = preview
+        metadata["preview"] = preview
     return {
-        **shown,
+        **metadata,
         "files in quarantine": dg.MetadataValue.int(len(records)),
         "rows in quarantine": dg.MetadataValue.int(status(landing).quarantined),
         "table": dg.MetadataValue.text(landing.tables.quarantine),
@@ -90,10 +90,10 @@ def column_schema(landing: Landing, uri: str) -> dict[str, Any]:
 
 def _batches(done: Sequence[BatchOutcome]) -> dict[str, Any]:
     jobs = [each.job for each in done if each.job]
-    shown = {"batch": dg.MetadataValue.text(", ".join(each.batch for each in done) or "none")}
+    metadata = {"batch": dg.MetadataValue.text(", ".join(each.batch for each in done) or "none")}
     if jobs:
-        shown["job"] = dg.MetadataValue.text(", ".join(jobs))
-    return shown
+        metadata["job"] = dg.MetadataValue.text(", ".join(jobs))
+    return metadata
 
 
 def _records(landing: Landing, done: Sequence[BatchOutcome]) -> list[DropRecord]:

@@ -51,22 +51,22 @@ def batch_scoring_job(
     Raises dagster.Failure where a product has not been materialized, NotFound without a champion.
     """
     job = landing.pipeline.job
-    given = dict(job.step.inputs)
+    inputs = dict(job.step.inputs)
     model = _NO_MODEL
     for name, feed in _feeds(landing).items():
         kind = _type(job, name)
         if isinstance(feed, GivenInput):
-            given[name] = feed.value
+            inputs[name] = feed.value
             if str(kind).endswith("_model"):
                 model = feed.value.path or model
         elif isinstance(feed, ModelInput):
             model = get_champion(workspace.models, feed.model).reference
-            given[name] = InputValue(type=kind, path=model)
+            inputs[name] = InputValue(type=kind, path=model)
         else:
             key = product_key(project.name, feed.product)
-            found = latest_outputs(context, key, partitioned=False).outputs[feed.product]
-            given[name] = InputValue(type=kind, path=found["asset"] or found["uri"])
-    step = job.step.model_copy(update={"inputs": given})
+            output = latest_outputs(context, key, partitioned=False).outputs[feed.product]
+            inputs[name] = InputValue(type=kind, path=output["asset"] or output["uri"])
+    step = job.step.model_copy(update={"inputs": inputs})
     return ScoringJob(
         job=job.model_copy(update={"step": step}), model=model, drops=landing.declared.input
     )

@@ -72,18 +72,18 @@ class _Look:
         self._why: list[str] = []
 
     def result(self) -> dg.SensorResult:
-        found, requests = self._look()
+        look, requests = self._look()
         until, rest = time.monotonic() + self._patience(), _LEAST_REST
         while not requests and time.monotonic() + rest < until:
             time.sleep(rest)
             started = time.monotonic()
-            found, requests = self._look()
+            look, requests = self._look()
             rest = max(_LEAST_REST, _REST * (time.monotonic() - started))
-        if found.new or found.made:
+        if look.new or look.made:
             # Every line of a tick's log costs a file, and most ticks find nothing.
-            self._context.log.info(_summary(found))
-        cursor, events = self._check_events(is_idle=not found.requests)
-        reason = found.skip_reason or "; ".join(self._why) or "the batches are at work"
+            self._context.log.info(_summary(look))
+        cursor, events = self._check_events(is_idle=not look.requests)
+        reason = look.skip_reason or "; ".join(self._why) or "the batches are at work"
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else dg.SkipReason(reason),
@@ -93,19 +93,19 @@ class _Look:
 
     def _look(self) -> tuple[Tick, list[dg.RunRequest]]:
         self._why = []
-        found = tick(self._landing, seconds=_LOOK_SECONDS)
-        return found, list(self._requests(found)) if found.requests else []
+        look = tick(self._landing, seconds=_LOOK_SECONDS)
+        return look, list(self._requests(look)) if look.requests else []
 
     def _patience(self) -> float:
         """Seconds to go on looking; none where other sensors would have to wait for this one."""
         is_alone = self._context.instance.get_sensor_settings().get("use_threads", False)
         return _WATCH_SECONDS if is_alone and self._landing.is_cheap_to_watch else 0.0
 
-    def _requests(self, found: Tick) -> Iterator[dg.RunRequest]:
+    def _requests(self, look: Tick) -> Iterator[dg.RunRequest]:
         if (absent := self._missing_input()) is not None:
-            self._why.append(f"{len(found.requests)} batches wait: {absent}")
+            self._why.append(f"{len(look.requests)} batches wait: {absent}")
             return
-        for record in found.requests:
+        for record in look.requests:
             key = self._run_key(record)
             if key is not None:
                 yield dg.RunRequest(run_key=key, tags=run_tags(record))
@@ -131,8 +131,8 @@ class _Look:
             return None
         if not runs.ended:
             return record.request
-        newest = self._landing.ledger.batch(batch)
-        if newest.attempt != record.attempt or not newest.state.is_open:
+        current = self._landing.ledger.batch(batch)
+        if current.attempt != record.attempt or not current.state.is_open:
             return None  # that run has ended it meanwhile
         if runs.dead >= _MOST_DEATHS:
             reason = f"Its run died {runs.dead} times; the last one's log says more."
@@ -146,27 +146,27 @@ class _Look:
 
     def _check_events(self, *, is_idle: bool) -> tuple[str, list[dg.AssetCheckEvaluation]]:
         """The cursor, and the results of checks that Dagster does not show yet."""
-        instance, found = self._context.instance, status(self._landing)
-        key = _quarantine_state(found, last_seen(instance, self._project))
+        instance, now = self._context.instance, status(self._landing)
+        key = _quarantine_state(now, last_seen(instance, self._project))
         before = _json_object(self._context.cursor)
         # Which drops are unseen is worked out anew only where something has changed.
         unseen = before.get("unseen", 0)
         if before.get("quarantine") != key:
             unseen = len(unseen_drops(instance, self._project, self._landing))
-        findings = ledger_findings(self._project, found, unseen)
+        findings = ledger_findings(self._project, now, unseen)
         events = list(check_events(instance, self._project, findings, is_idle=is_idle))
         return json.dumps({"quarantine": key, "unseen": unseen}), events
 
 
-def _quarantine_state(found: Status, seen: int) -> str:
+def _quarantine_state(now: Status, seen: int) -> str:
     """Changes whenever what lies in quarantine, or what of it was seen, may have changed."""
-    ended = (found.drops.get(state, 0) for state in (DropState.SCORED, DropState.QUARANTINED))
-    return ".".join(map(str, (*ended, found.quarantined, seen)))
+    ended = (now.drops.get(state, 0) for state in (DropState.SCORED, DropState.QUARANTINED))
+    return ".".join(map(str, (*ended, now.quarantined, seen)))
 
 
 def _json_object(text: str | None) -> dict[str, Any]:
-    found = json.loads(text or "{}")
-    return found if isinstance(found, dict) else {}
+    value = json.loads(text or "{}")
+    return value if isinstance(value, dict) else {}
 
 
 def _pause(runs: RunsOfRequest) -> float:
@@ -178,6 +178,6 @@ def _pause(runs: RunsOfRequest) -> float:
     return (runs.last_end + pause - datetime.now(UTC)).total_seconds()
 
 
-def _summary(found: Tick) -> str:
-    unfinished = "" if found.complete else ", and the next look goes on"
-    return f"{found.new:,} new drops, {found.made} new batches, {found.waiting:,} wait{unfinished}"
+def _summary(look: Tick) -> str:
+    unfinished = "" if look.complete else ", and the next look goes on"
+    return f"{look.new:,} new drops, {look.made} new batches, {look.waiting:,} wait{unfinished}"
