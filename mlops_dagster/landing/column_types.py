@@ -123,16 +123,21 @@ def common_type(one: DataType, other: DataType) -> DataType:
 
 
 def common_fields(one: Iterable[Field], other: Iterable[Field]) -> list[Field]:
-    """The fields of both, those of ``one`` first. Raises UnfitType."""
+    """The fields of both, those of ``one`` first; what may not be null there may not be null.
+
+    Raises UnfitType.
+    """
     import pyarrow as pa
 
+    one = list(one)
     kinds = {field.name: field.type for field in one}
+    required = {field.name for field in one if not field.nullable}
     for field in other:
         try:
             kinds[field.name] = common_type(kinds.get(field.name, pa.null()), field.type)
         except UnfitType as error:
             raise error.inside(field.name) from None
-    fields = [pa.field(name, kind) for name, kind in kinds.items()]
+    fields = [pa.field(name, kind, name not in required) for name, kind in kinds.items()]
     _refuse_one_name(fields)
     return fields
 
@@ -151,7 +156,7 @@ def fields_of_known_type(given: Iterable[Field]) -> list[Field]:
         except UnfitType as error:
             raise error.inside(field.name) from None
         if not pa.types.is_null(kind):
-            fields.append(pa.field(field.name, kind))
+            fields.append(pa.field(field.name, kind, field.nullable))
     return fields
 
 

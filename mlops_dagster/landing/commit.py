@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch, Schema
 
 _TRIES = 30
+_VIOLATED = "Invalid data found"  # what Delta's library says of a constraint of the table
 _SAMPLE = 100  # rows that a rehearsal has Delta's writer write, into memory
 
 
@@ -304,12 +305,16 @@ def _writer_errors(uri: str, *, in_memory: bool = False) -> Iterator[None]:
         is_panic = type(error).__name__ == "PanicException"
         if not isinstance(error, Exception) and not is_panic:
             raise
-        is_storage = isinstance(error, (DeltaError, OSError))
-        if is_storage and not in_memory and not isinstance(error, SchemaMismatchError):
+        is_storage = isinstance(error, (DeltaError, OSError)) and not in_memory
+        if (
+            is_storage
+            and not isinstance(error, SchemaMismatchError)
+            and _VIOLATED not in str(error)
+        ):
             raise table_unavailable(uri, error) from error
         raise WrongOutput(
             f"Delta cannot write the rows: {first_line(error)}",
-            remedy="Write the scores with other types.",
+            remedy="Write what the table's columns and constraints allow.",
         ) from error
 
 

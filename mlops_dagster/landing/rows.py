@@ -240,6 +240,11 @@ def _score_part(
 def _cast_column(column: Array, field: Field, path: Path) -> Array:
     import pyarrow as pa
 
+    if column.null_count and not field.nullable:
+        raise WrongOutput(
+            f"The column {field.name} of {path.name} has nulls, which the table does not allow.",
+            remedy="Write a value in every row.",
+        )
     try:
         return cast(column, field.type)
     except (pa.ArrowException, UnicodeError) as error:

@@ -130,6 +130,43 @@ def test_a_panic_of_deltas_writer_fails_the_attempt(
     assert "Delta cannot write the rows" in (outcome.error or "")
 
 
+def test_a_constraint_of_the_table_fails_the_attempt_that_violates_it(tmp_path: Path) -> None:
+    rules = Rules(SOON, attempts=1, retry_delay=AT_ONCE)
+    place = Place.make(tmp_path / "x", rules=rules)
+    place.drop("a.csv", [1])
+    place.run()
+    DeltaTable(place.landing.tables.scores).alter.add_constraint({"positive": "score > 0"})
+    place.drop("b.csv", [-1])
+    (outcome,) = place.run()
+    assert outcome.state is BatchState.FAILED
+    assert "Invalid data found" in (outcome.error or "")
+    place.drop("c.csv", [2])
+    place.run()
+    assert place.keys() == expected({"a.csv": 1, "c.csv": 1})
+
+
+def test_a_column_that_may_not_be_null_fails_the_attempt_that_leaves_it_out(tmp_path: Path) -> None:
+    place = Place.make(tmp_path / "x", rules=Rules(SOON, attempts=1, retry_delay=AT_ONCE))
+    required = pa.schema([pa.field("key", pa.string(), nullable=False)])
+    required = required.append(pa.field("site", pa.string(), nullable=False))
+    DeltaTable.create(place.landing.tables.scores, required)
+    place.drop("a.csv", [1])
+    (outcome,) = place.run()
+    assert outcome.state is BatchState.FAILED
+    assert "The column site of" in (outcome.error or "")
+
+
+def test_a_table_made_by_somebody_else_keeps_its_columns(tmp_path: Path) -> None:
+    place = Place.make(tmp_path / "x")
+    required = pa.schema([pa.field("key", pa.string(), nullable=False)])
+    DeltaTable.create(place.landing.tables.scores, required)
+    place.drop("a.csv", [1])
+    place.run()
+    assert place.keys() == expected({"a.csv": 1})
+    (key, *_) = DeltaTable(place.landing.tables.scores).schema().fields
+    assert (key.name, key.nullable) == ("key", False)
+
+
 def test_outputs_that_are_gone_when_they_are_committed_are_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
