@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedule
+    from mlops_dagster.aml.document_kind import kind_of
     from mlops_dagster.aml.environment import Environment
     from mlops_dagster.aml.job import Component, Job, PipelineComponent, Step
     from mlops_dagster.aml.load import (
         check,
         job_of,
-        kind_of,
         load_component,
         load_compute,
         load_data,
@@ -53,6 +53,7 @@ __all__ = [
 
 _HOMES = {
     "assets": ("ComputeAsset", "DataAsset", "ModelAsset", "Schedule"),
+    "document_kind": ("kind_of",),
     "environment": ("Environment",),
     "job": ("Component", "Job", "PipelineComponent", "Step"),
 }

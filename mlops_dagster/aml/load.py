@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 from mlops_dagster.aml.assets import ComputeAsset, DataAsset, ModelAsset, Schedule
 from mlops_dagster.aml.bound_literals import component_literal_problems
 from mlops_dagster.aml.document import read_document
+from mlops_dagster.aml.document_kind import kind_of, other_kind_problem
 from mlops_dagster.aml.environment import Environment
 from mlops_dagster.aml.job import Component, Job
 from mlops_dagster.aml.names import identifier
 from mlops_dagster.aml.node import LoadSession, Node
 from mlops_dagster.aml.overrides import with_overrides
 from mlops_dagster.aml.read.assets import (
-    COMPUTE_TYPES,
     read_compute_asset,
     read_data,
     read_environment_asset,
@@ -26,7 +26,6 @@ from mlops_dagster.aml.read.component import read_component
 from mlops_dagster.aml.read.job import read_job
 from mlops_dagster.aml.read.schedule import read_schedule
 from mlops_dagster.aml.timing import check_trigger
-from mlops_dagster.aml.types import DATA_TYPES, MODEL_TYPES
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, Problem
 
 Loaded = TypeVar("Loaded")
@@ -44,7 +43,7 @@ def load_job(path: Path, *, overrides: Mapping[str, Any] = NO_OVERRIDES) -> Job:
     A kind of job that only Azure runs (AutoML ...) is loaded as an ``UnsupportedComponent``.
     Raises InvalidDocument with every mistake in all the files.
     """
-    return _load(path, read_job, overrides)
+    return _load(path, "job", read_job, overrides)
 
 
 def job_of(given: Job | Path | str) -> Job:
@@ -61,32 +60,32 @@ def job_of(given: Job | Path | str) -> Job:
 
 def load_component(path: Path) -> Component:
     """Read a component file. Raises InvalidDocument with every mistake in all its files."""
-    return cast("Component", _load(path, _named_component))
+    return cast("Component", _load(path, "component", _named_component))
 
 
 def load_data(path: Path) -> DataAsset:
     """Read a data asset. Raises InvalidDocument."""
-    return _load(path, read_data)
+    return _load(path, "data", read_data)
 
 
 def load_model(path: Path) -> ModelAsset:
     """Read a model. Raises InvalidDocument."""
-    return _load(path, read_model)
+    return _load(path, "model", read_model)
 
 
 def load_environment(path: Path) -> Environment:
     """Read an environment, with its conda file. Raises InvalidDocument."""
-    return _load(path, read_environment_asset)
+    return _load(path, "environment", read_environment_asset)
 
 
 def load_compute(path: Path) -> ComputeAsset:
     """Read a compute target of any type. Raises InvalidDocument."""
-    return _load(path, read_compute_asset)
+    return _load(path, "compute", read_compute_asset)
 
 
 def load_schedule(path: Path) -> Schedule:
     """Read a schedule, with the job that it runs. Raises InvalidDocument."""
-    return _load(path, read_schedule)
+    return _load(path, "schedule", read_schedule)
 
 
 def schedule_of(given: Schedule | Path | str) -> Schedule:
@@ -154,79 +153,8 @@ def check(path: Path) -> list[Problem]:
     return []
 
 
-def kind_of(path: Path) -> str:
-    """``job``, ``component``, ``data``, ``model``, ``environment``, ``compute``, ``schedule``,
-    or ``other``.
-
-    By the ``$schema`` where there is one, else by the fields. Raises InvalidDocument.
-    """
-    data = read_document(path).data
-    schema = str(data.get("$schema", "")).rpartition("/")[2].lower()
-    for mark, kind in _SCHEMAS.items():
-        if mark in schema:
-            return kind
-    return _kind_by_fields(data)
-
-
-_SCHEMAS = {
-    "deployment": "other",
-    "endpoint": "other",
-    "workspace": "other",
-    "registry": "other",
-    "connection": "other",
-    "schedule": "schedule",
-    "component": "component",
-    "job": "job",
-    "environment": "environment",
-    "compute": "compute",
-    "datastore": "other",
-    "model": "model",
-    "data.": "data",
-}
-
-
 def _problem_at(file: Path, field: str, message: str, remedy: str | None) -> Problem:
     return read_document(file).problem((field,), message, remedy or "")
-
-
-def _kind_by_fields(data: dict[Any, Any]) -> str:
-    kind = data.get("type")
-    if "trigger" in data and {"create_job", "import_data", "create_monitor"} & data.keys():
-        return "schedule"
-    if isinstance(kind, str) and kind.lower() in COMPUTE_TYPES:
-        return "compute"
-    if kind in DATA_TYPES:
-        return "data"
-    if kind in MODEL_TYPES:
-        return "model"
-    if _OTHER_KINDS_FIELDS & data.keys():
-        return "other"
-    if {"conda_file", "image", "build"} & data.keys() and not {"command", "task"} & data.keys():
-        return "environment"
-    if {"command", "jobs", "trial", "task", "entry", "component", "environment"} & data.keys():
-        return "component" if _looks_like_component(data) else "job"
-    return "other"
-
-
-# Fields of endpoints, deployments, datastores and conda specifications.
-_OTHER_KINDS_FIELDS = {
-    "endpoint_name", "auth_mode", "account_name", "dependencies", "code_configuration",
-    "instance_type", "scoring_script", "traffic", "model", "scale_settings",
-}  # fmt: skip
-
-
-def _looks_like_component(data: dict[Any, Any]) -> bool:
-    """Whether a document without ``$schema`` is a component: its inputs have no values."""
-    if {"compute", "experiment_name", "settings", "trial", "component"} & data.keys():
-        return False
-    inputs = data.get("inputs")
-    entries = list(inputs.values()) if isinstance(inputs, dict) else []
-    if entries:
-        return all(
-            isinstance(entry, dict) and "type" in entry and not {"path", "value"} & entry.keys()
-            for entry in entries
-        )
-    return "name" in data and bool({"version", "is_deterministic"} & data.keys())
 
 
 def _named_component(node: Node) -> Component | None:
@@ -238,6 +166,7 @@ def _named_component(node: Node) -> Component | None:
 
 def _load(
     path: Path,
+    kind: str,
     read: Callable[[Node], Loaded | None],
     overrides: Mapping[str, Any] = NO_OVERRIDES,
 ) -> Loaded:
@@ -248,7 +177,10 @@ def _load(
     if overrides:
         document = with_overrides(document, overrides)
     session.open_files.append(document.path)
-    return session.finish(read(Node.root(document, session)))
+    loaded = read(Node.root(document, session))
+    if session.problems and (problem := other_kind_problem(document, kind)):
+        raise InvalidDocument([problem])
+    return session.finish(loaded)
 
 
 _LOADERS: dict[str, Callable[[Path], object]] = {

@@ -231,11 +231,27 @@ def _summary(files: list[Path], problems: list[Problem]) -> str:
     looked_at = f"{len(files)} file{'' if len(files) == 1 else 's'} checked"
     if not files:
         return "There is no Azure ML YAML here."
+    unread = _unread(files, {problem.file.absolute() for problem in problems})
+    if unread:
+        looked_at += (
+            f" ({', '.join(file.name for file in unread)} only as YAML: --official says more)"
+        )
     if not problems:
         return f"{looked_at}: no mistake found."
     wrong = len({problem.file for problem in problems})
     mistakes = f"{len(problems)} mistake{'' if len(problems) == 1 else 's'}"
     return f"{looked_at}: {mistakes} in {wrong} file{'' if wrong == 1 else 's'}."
+
+
+def _unread(files: list[Path], wrong: set[Path]) -> list[Path]:
+    """Endpoints, deployments, datastores and the like, whose fields nothing here reads."""
+    from mlops_dagster.aml import kind_of
+
+    return [
+        file
+        for file in files
+        if file.name != PROJECT_FILE and file.absolute() not in wrong and kind_of(file) == "other"
+    ]
 
 
 def _problems_of_official_loader(files: list[Path], ours: list[Problem]) -> list[Problem]:

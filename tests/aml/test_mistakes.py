@@ -158,3 +158,26 @@ def test_what_a_schedule_sets_anew_is_told_at_its_line_of_the_schedule(write: Wr
         "it.yml:8 create_job.settings.default_compute",
         "job.yml:3 settings.default_datastore",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "name"),
+    [
+        ("name: rows\ntype: uri_file\npath: ./rows.csv\n", 2, "a data asset"),
+        ("name: m\ntype: custom_model\npath: ./model\n", 2, "a model"),
+        ("name: cpu\ntype: amlcompute\nsize: s\n", 2, "a compute target"),
+        ("name: e\nauth_mode: key\n", 1, "an endpoint"),
+        ("name: d\nendpoint_name: e\nmodel: azureml:m:1\n", 1, "a deployment"),
+        ("name: e\nchannels: []\ndependencies: [python]\n", 1, "a conda specification"),
+        ("name: e\n$schema: https://example.com/managedOnlineDeployment.schema.json\n", 2,
+         "a deployment"),
+        ("$schema: https://example.com/latest/Flow.schema.json\nnodes: []\n", 1,
+         "a flow of prompt flow"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_called_so(write: Write, text: str, line: int, name: str) -> None:
+    with pytest.raises(InvalidDocument) as raised:
+        load_job(write(text))
+
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.message) == (line, f"This is {name}; a job is expected.")

@@ -177,3 +177,23 @@ def test_a_compute_target_that_the_project_does_not_declare_is_told(
     assert "job.yml:8: jobs.b.compute: The project declares no compute target 'gpu'." in ran.out
     assert "2 mistakes in 1 file" in ran.err
     assert mlops("--workspace", "dev", "check", ".").status == 0
+
+
+def test_what_is_only_read_as_yaml_is_said(mlops: Mlops, here: Path) -> None:
+    (here / "good.yml").write_text(GOOD)
+    schema = "https://azuremlschemas.azureedge.net/latest/managedOnlineEndpoint.schema.json"
+    (here / "endpoint.yml").write_text(f"$schema: {schema}\nname: e\nauth_mode: kee\n")
+    assert "2 files checked (endpoint.yml only as YAML: --official says more)" in mlops("check").err
+
+
+def test_a_parallel_task_that_submitting_would_refuse_is_told(mlops: Mlops, here: Path) -> None:
+    (here / "files").mkdir()
+    (here / "pipeline.yml").write_text(
+        "type: pipeline\njobs:\n  score:\n    type: parallel\n"
+        "    inputs: {files: {type: uri_folder, path: ./files}}\n"
+        "    outputs: {scores: {type: uri_folder}}\n    input_data: ${{inputs.files}}\n"
+        "    task: {type: model, model: azureml:m:1, environment: azureml:e:1}\n"
+    )
+    ran = mlops("check")
+    assert ran.status == 2
+    assert "pipeline.yml:8: jobs.score.task.type: A parallel task of type model" in ran.out

@@ -24,7 +24,7 @@ SETTINGS = (
     "mini_batch_error_threshold", "environment_variables",
 )  # fmt: skip
 FIELDS = ("task", "environment", "code", *SETTINGS)
-_SIZE = re.compile(r"\d+(\.\d+)?\s*([kmgt]?b?)?", re.IGNORECASE)
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kmgt]?b?)", re.IGNORECASE)
 
 
 def read_parallel(node: Node, common: dict[str, Any]) -> ParallelComponent:
@@ -39,9 +39,9 @@ def read_settings(node: Node) -> dict[str, Any]:
         "input_data": node.text("input_data"),
         "mini_batch_size": _mini_batch_size(node.at("mini_batch_size")),
         "partition_keys": node.texts("partition_keys"),
-        "mini_batch_error_threshold": node.bound_integer("mini_batch_error_threshold"),
-        "error_threshold": node.bound_integer("error_threshold"),
-        "max_concurrency_per_instance": _at_least_one(node, "max_concurrency_per_instance"),
+        "mini_batch_error_threshold": _at_least(node, "mini_batch_error_threshold", -1),
+        "error_threshold": _at_least(node, "error_threshold", -1),
+        "max_concurrency_per_instance": _at_least(node, "max_concurrency_per_instance", 1),
         "retry_settings": _retries(node.at("retry_settings")),
         "logging_level": node.choice(
             "logging_level", ("DEBUG", "INFO", "WARNING"), aliases={"warn": "WARNING"}
@@ -107,17 +107,19 @@ def _scripts(folder: str) -> set[str]:
 
 def _mini_batch_size(node: Node) -> str | None:
     text = node.as_text()
-    if text is not None and not bindings(text) and not _SIZE.fullmatch(text.strip()):
-        node.add_problem(
-            f"Found {short_repr(text)}; expected a number of files, or a size such as 10mb."
-        )
+    if text is None or bindings(text):
+        return text
+    size = _SIZE.fullmatch(text.strip())
+    if size is None or float(size["number"]) == 0:
+        expected = "expected a number of files from 1 on, or a size such as 10mb"
+        node.add_problem(f"Found {short_repr(text)}; {expected}.")
     return text
 
 
-def _at_least_one(node: Node, key: str) -> int | str | None:
+def _at_least(node: Node, key: str, least: int) -> int | str | None:
     number = node.bound_integer(key)
-    if isinstance(number, int) and number < 1:
-        node.at(key).add_mismatch("at least 1")
+    if isinstance(number, int) and number < least:
+        node.at(key).add_mismatch(f"at least {least}")
     return number
 
 
@@ -126,7 +128,7 @@ def _retries(node: Node) -> RetrySettings | None:
         return None
     node.check_fields(("max_retries", "timeout"), closed=False)
     return RetrySettings(
-        max_retries=node.bound_integer("max_retries"), timeout=node.bound_integer("timeout")
+        max_retries=_at_least(node, "max_retries", 0), timeout=_at_least(node, "timeout", 1)
     )
 
 
@@ -145,6 +147,10 @@ def check_parallel(node: Node, component: ParallelComponent, *, declared: bool) 
             data.add_problem(f"There is no input {binding.names[0]!r}.", remedy)
         elif not component.inputs[binding.names[0]].is_data:
             data.add_problem(f"The input {binding.names[0]!r} is no data.", "Name one that is.")
+        elif component.inputs[binding.names[0]].type != "mltable" and (
+            declared or node.at("inputs").at(binding.names[0]).has("type")
+        ):
+            _check_file_count(node.at("mini_batch_size"))
     elif component.input_data is None:
         data.add_problem("This field is required.", "Write input_data: ${{inputs.NAME}}.")
     rows = task.at("append_row_to")
@@ -155,3 +161,11 @@ def check_parallel(node: Node, component: ParallelComponent, *, declared: bool) 
         elif binding.names[0] not in outputs:
             remedy = suggest(binding.names[0], outputs) or "Declare it under `outputs:`."
             rows.add_problem(f"There is no output {binding.names[0]!r}.", remedy)
+
+
+def _check_file_count(node: Node) -> None:
+    """Files are counted; only the rows of a table are cut by their size."""
+    size = _SIZE.fullmatch(node.data.strip()) if isinstance(node.data, str) else None
+    if size is not None and size["unit"]:
+        message = f"Found {short_repr(node.data)}; expected a number of files."
+        node.add_problem(message, "A size such as 10mb cuts an input of type mltable.")

@@ -14,6 +14,7 @@ from mlops_dagster.aml.job import (
     DoWhile,
     IfElse,
     Job,
+    ParallelComponent,
     ParallelFor,
     PipelineComponent,
     Resources,
@@ -148,6 +149,9 @@ def _unsupported_step(location: StepLocation, step: Step) -> Iterator[Problem]:
     if kind == "spark" and (missing := spark_step.missing()):
         message = f"A Spark job needs pyspark and Java; missing here: {missing}."
         yield location.problem("type", message, spark_step.REMEDY)
+    if isinstance(step.component, ParallelComponent) and step.component.task.type == "model":
+        message = "A parallel task of type model does not run on this machine."
+        yield location.problem("task.type", message, _ELSEWHERE)
     code = kinds.code_of(step)
     if code is not None and not isinstance(parse_reference(code), LocalPath):
         field = "task.code" if step.component.type == "parallel" else "code"
