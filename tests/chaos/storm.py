@@ -33,6 +33,7 @@ landing:
   settle: 5 seconds
   batch: {files: 25, age: 1 second}
   retry_delay: 1 second
+  attempts: 4
   interval: 1 second
 """
 
@@ -50,7 +51,7 @@ jobs:
     max_concurrency_per_instance: 2
     mini_batch_error_threshold: 0
     input_data: ${{inputs.drops}}
-    retry_settings: {max_retries: 1, timeout: 15}
+    retry_settings: {max_retries: 1, timeout: 8}
     task:
       type: run_function
       code: ../code

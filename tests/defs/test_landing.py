@@ -218,6 +218,22 @@ def test_a_run_that_could_reach_nothing_counts_for_no_attempt(
     assert (record.attempt, record.batch.drops[0].path) == (1, path.name)
 
 
+def test_a_job_that_cannot_be_submitted_counts_for_no_attempt(
+    place: Dropping, instance: dg.DagsterInstance
+) -> None:
+    place.drop("a.csv", [1])
+    (request,) = look(place, instance).run_requests or ()
+    cluster = place.folder / ".cloud/local/compute/cpu.yml"
+    declared = cluster.read_text(encoding="utf-8")
+    cluster.unlink()
+    for _ in range(4):
+        assert not run(place, instance, tags=request.tags).success
+    assert "tried again in" in str(look(place, instance).skip_reason)
+    cluster.write_text(declared, encoding="utf-8")
+    assert run(place, instance, tags=request.tags).success
+    assert states(place) == {"a.csv": DropState.SCORED}
+
+
 def _started_run(
     place: Dropping, instance: dg.DagsterInstance, request: dg.RunRequest, pid: int
 ) -> str:

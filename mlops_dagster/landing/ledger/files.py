@@ -18,7 +18,7 @@ class FileIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def etags(self, paths: Iterable[str]) -> dict[str, tuple[str, str]]:
+    def last_seen(self, paths: Iterable[str]) -> dict[str, tuple[str, str]]:
         """The signature that each path had when it was last seen, and the etag it stood for."""
         with self._database.read() as connection:
             rows = (

@@ -123,7 +123,7 @@ class FolderSource:
     def _page(self, files: Sequence[tuple[str, os.DirEntry[str]]], until: float) -> Page:
         """The page of these files, or of the first of them where the time is up."""
         names = [path for path, _ in files if escaped_name(path) is None]
-        known = self._known.etags(names) if self._known is not None else {}
+        known = self._known.last_seen(names) if self._known is not None else {}
         drops: list[Drop] = []
         markers: list[Marker] = []
         fresh: list[tuple[str, str, str]] = []
@@ -187,7 +187,7 @@ class FolderSource:
     def _refuse_change(self, drop: Drop, file: int, status: os.stat_result) -> None:
         """Raise FileChanged where the open file is not the drop."""
         if self._known is not None:
-            known = self._known.etags([drop.path]).get(drop.path)
+            known = self._known.last_seen([drop.path]).get(drop.path)
             if known == (signature(status), drop.etag):
                 return
         current = self._drop(drop.path, status, lambda: digest_of(file))

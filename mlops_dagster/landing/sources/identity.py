@@ -1,11 +1,12 @@
-"""Which drop a file is: by its path, size and time of change, and where these leave a doubt, by
-its content.
+"""Which drop a file in a folder is: by its path, size and times; by its content where they do not
+settle it.
 
 The etag of a file is its size and its time of modification. Each look compares the file's
-signature, in which the inode and the time of the machine are too, with that of the last look: the
-same signature is the same drop, and nothing is read. Another signature of a path and size that are
-known (the folder was restored from a backup or moved, the file was touched or written again) is
-settled by a SHA-256 digest, which every file gets when it is read to be scored:
+signature (its size, inode, time of modification and time of change) with that of the last look.
+The same signature is the same drop, and nothing is read. Where the path and size are known and the
+signature is another one (the folder was restored from a backup or moved, the file was touched or
+written again), the file is read and its SHA-256 digest decides. Every file gets its digest when it
+is read to be scored:
 
 - The same content under the same path is the same drop, whatever its times. It is not scored again.
 - Other content is another drop, even with the same size and time.
@@ -37,7 +38,7 @@ class KnownVersion:
 class KnownFiles(Protocol):
     """What is remembered of files from one look to the next."""
 
-    def etags(self, paths: Iterable[str]) -> dict[str, tuple[str, str]]:
+    def last_seen(self, paths: Iterable[str]) -> dict[str, tuple[str, str]]:
         """The signature that each path had when it was last seen, and the etag it stood for."""
 
     def versions(self, path: str, size: int) -> list[KnownVersion]:
