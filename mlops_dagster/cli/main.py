@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from mlops_dagster.cli import check, doctor
+from mlops_dagster.cli import check, doctor, mlflow
 from mlops_dagster.cli.command import Group, command
 from mlops_dagster.cli.dagster import ui
 from mlops_dagster.cli.demo import command as demo
@@ -38,6 +38,7 @@ app = typer.Typer(
 # A new noun: one module beside this one, one line here, and its page in docs/cli.md.
 command(app, "demo", example="mlops demo --project projects/flight_delays")(demo.demo)
 command(app, "ui", example="mlops ui --port 3001 --no-open", prints_data=False)(ui.ui)
+command(app, "mlflow", example="mlops mlflow train-1", prints_data=False)(mlflow.mlflow)
 command(app, "check", example="mlops check pipelines code --official")(check.check)
 app.add_typer(job.app, name="job")
 app.add_typer(schedule.app, name="schedule")

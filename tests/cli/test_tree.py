@@ -18,7 +18,7 @@ from .conftest import program_path
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 # What prints no data.
-SILENT = {"mlops ui", "mlops stop"}
+SILENT = {"mlops ui", "mlops mlflow", "mlops stop"}
 
 
 def commands(command: Any = None, path: str = "mlops") -> dict[str, Any]:

@@ -16,12 +16,20 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from mlops_dagster.workspace.local import tracking
+
 from .conftest import Mlops, program_path
 
 DEFINITIONS = "import dagster as dg\ndefs = dg.Definitions(assets=[dg.AssetSpec('only')])\n"
 WORKSPACE = (
     "load_from:\n  - python_file: {relative_path: tiny/definitions.py, location_name: tiny}\n"
 )
+
+LOGGING = """
+type: command
+environment: {image: 'python:3.11'}
+command: python -c "import mlflow; mlflow.log_metric('loss', 1.0)"
+"""
 
 
 @pytest.fixture
@@ -100,6 +108,31 @@ def test_no_page_from_elsewhere_reaches_the_ui(server: subprocess.Popen[str]) ->
 
 
 @pytest.mark.slow
+def test_the_page_of_a_job_in_mlflow_stays_and_starts_its_server(
+    server: subprocess.Popen[str], program: Mlops, root: Path, mlops_home: Path
+) -> None:
+    address = address_of(server)
+    (root / "job.yml").write_text(LOGGING)
+    assert program("job", "run", "-f", "job.yml", "--name", "logs").status == 0
+    page = program(
+        "job", "show", "-n", "logs", "--query", "services.Tracking.endpoint", "-o", "tsv"
+    )
+    assert page.out.startswith(f"{address}/mlflow/experiments/")
+    assert tracking.stop(mlops_home)
+    status, target = _answer(page.out.strip(), {})
+    assert status == 307
+    own = tracking.running(mlops_home)
+    place = page.out.strip().removeprefix(f"{address}/mlflow/")
+    assert target == f"{own}/#/{place}?workflowType=machine_learning"
+    assert program("mlflow", "logs", "--no-open").out == f"MLflow: {target}\n"
+    assert (
+        _answer(f"{address}/mlflow/../x", {})[1]
+        == f"{own}/#/experiments?workflowType=machine_learning"
+    )
+    program("stop")
+
+
+@pytest.mark.slow
 def test_a_ui_that_runs_is_found_again_and_stopped(
     server: subprocess.Popen[str], program: Mlops, root: Path
 ) -> None:
@@ -128,12 +161,20 @@ def address_of(server: subprocess.Popen[str]) -> str:
 
 
 def _status(address: str, headers: dict[str, str], body: bytes | None = None) -> int:
+    return _answer(address, headers, body)[0]
+
+
+def _answer(
+    address: str, headers: dict[str, str], body: bytes | None = None
+) -> tuple[int, str | None]:
+    """The status of an answer, and where it leads."""
     parts = urlsplit(address)
-    connection = HTTPConnection(parts.netloc, timeout=30)
+    connection = HTTPConnection(parts.netloc, timeout=120)
     try:
         target = f"{parts.path}?{parts.query}"
         connection.request("GET" if body is None else "POST", target, body, headers)
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Location")
     finally:
         connection.close()
 

@@ -28,10 +28,17 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 
+from mlops_dagster.errors import MlopsError
+from mlops_dagster.home import find_home
 from mlops_dagster.system.loopback import HOST
 from mlops_dagster.system.own_origin import OwnOriginOnly
 from mlops_dagster.system.process_tree import ProcessTree
+from mlops_dagster.workspace.local.tracking import pages, served_page
 
 _RUNS_SECONDS = 8.0
 _LOG_LEVEL = "warning"
@@ -49,7 +56,8 @@ def main(workspace_file: str, port: int) -> int:
             instance, WorkspaceFileTarget([target]), version=__version__
         ) as context,
     ):
-        app = create_app_from_workspace_process_context(context)
+        dagster = create_app_from_workspace_process_context(context)
+        app = Starlette(routes=[*_MLFLOW, Mount("/", dagster)])
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises the signal that ended it once more, when it has closed.
             signal.signal(number, lambda *_: None)
@@ -66,6 +74,18 @@ def main(workspace_file: str, port: int) -> int:
         # None of the others has anything to lose, and some take their time.
         ProcessTree(parent=os.getpid()).end(grace=0)
         return status
+
+
+def _lead_to_mlflow(request: Request) -> Response:
+    """Start MLflow's server where it does not run, and lead to its page."""
+    try:
+        return RedirectResponse(served_page(find_home(), request.path_params.get("path", "")))
+    except MlopsError as error:
+        return PlainTextResponse(str(error), status_code=503)
+
+
+# Starlette calls them in threads of their own: the first start takes seconds.
+_MLFLOW = [Route(pages.PATH, _lead_to_mlflow), Route(pages.PATH + "/{path:path}", _lead_to_mlflow)]
 
 
 def _await_runs(instance: DagsterInstance) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mlops_dagster.cli.browser import has_screen
 from mlops_dagster.cli.dagster.instance import find_place
 from mlops_dagster.cli.output import note
 from mlops_dagster.cli.session import session
@@ -19,8 +19,8 @@ from mlops_dagster.errors import InvalidRequest, MlopsError
 from mlops_dagster.home import find_home
 from mlops_dagster.system import services
 from mlops_dagster.system.loopback import first_free
+from mlops_dagster.workspace.local.tracking.pages import UI_PORT, UI_SERVICE
 
-_FIRST_PORT = 3000
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ def ui(
     Its daemon, which runs schedules and sensors, is served with it. Only this machine reaches it.
     """
     place = find_place()
-    folder = services.folder_of(place.home, "ui")
+    folder = services.folder_of(place.home, UI_SERVICE)
     if (running := services.find(folder)) is not None and port in (None, running.ports["http"]):
         _show(running.address, "it runs already", open_browser=open_browser)
         return
@@ -84,14 +84,14 @@ def stop(context: typer.Context) -> None:
 
 def _show(address: str, remark: str, *, open_browser: bool) -> None:
     print(f"Dagster UI: {address}  ({remark})", flush=True)
-    if open_browser and _has_screen():
+    if open_browser and has_screen():
         import webbrowser
 
         webbrowser.open(address)
 
 
 def _free_port(wanted: int | None) -> int:
-    candidates = [wanted] if wanted is not None else range(_FIRST_PORT, _FIRST_PORT + 100)
+    candidates = [wanted] if wanted is not None else range(UI_PORT, UI_PORT + 100)
     if (port := first_free(candidates)) is not None:
         return port
     taken = f"Port {wanted}" if wanted is not None else "Every port from 3000 to 3099"
@@ -112,12 +112,3 @@ def _terminated_as_interrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _has_screen() -> bool:
-    """Whether a browser can open here; without a screen it would take over the terminal."""
-    if not sys.stdout.isatty():
-        return False
-    return sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )

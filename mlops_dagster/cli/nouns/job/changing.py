@@ -8,6 +8,7 @@ import typer
 
 from mlops_dagster.cli.browser import open_page
 from mlops_dagster.cli.command import command, show
+from mlops_dagster.cli.mlflow import page_of
 from mlops_dagster.cli.nouns.job.app import app
 from mlops_dagster.cli.nouns.updates import parse_updates
 from mlops_dagster.cli.output import note
@@ -50,7 +51,7 @@ def update(
             properties=updates.properties,
         )
     if web:
-        open_page(record.url, of=f"Job {name}")
+        open_page(page_of(record), of=f"Job {name}")
     show(context, job_data(record), lambda: print(record.name))
 
 

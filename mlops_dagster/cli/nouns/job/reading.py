@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from mlops_dagster.cli.browser import open_page
 from mlops_dagster.cli.command import command, show
 from mlops_dagster.cli.formats import Format, plain
+from mlops_dagster.cli.mlflow import page_of
 from mlops_dagster.cli.nouns.job import comparison, views
 from mlops_dagster.cli.nouns.job.app import app
 from mlops_dagster.cli.output import note
@@ -32,7 +34,8 @@ def show_job(
     with session(context).open() as workspace:
         record = workspace.jobs.get(name)
         if web:
-            open_page(record.url, of=f"Job {name}")
+            open_page(page_of(record), of=f"Job {name}")
+        record = replace(record, url=record.url or workspace.jobs.tracked(name).url)
         show(context, job_data(record), lambda: views.print_job(workspace.jobs, record))
 
 

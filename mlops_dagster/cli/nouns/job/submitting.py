@@ -9,6 +9,7 @@ import typer
 
 from mlops_dagster.cli.browser import open_page
 from mlops_dagster.cli.command import command, show
+from mlops_dagster.cli.mlflow import page_of
 from mlops_dagster.cli.nouns.job.app import app
 from mlops_dagster.cli.nouns.job.views import completed_line
 from mlops_dagster.cli.output import note, visible
@@ -120,7 +121,7 @@ def submit(
         if save_as is not None:
             _write_record(record, save_as)
         if web:
-            open_page(record.url, of=f"Job {record.name}")
+            open_page(page_of(record), of=f"Job {record.name}")
         if stream is None:
             stream = context.info_name == "run"
         _announce(context, workspace, record, stream=stream)

@@ -10,6 +10,7 @@ is not a registered model of the workspace.
 """
 
 from mlops_dagster.workspace.local.tracking.job import JobTracking, end_runs
+from mlops_dagster.workspace.local.tracking.pages import served_page, served_page_of_job
 from mlops_dagster.workspace.local.tracking.reader import (
     artifacts_of,
     read_artifact,
@@ -25,6 +26,8 @@ __all__ = [
     "read_artifact",
     "read_tracked",
     "running",
+    "served_page",
+    "served_page_of_job",
     "start",
     "stop",
     "values_of",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from mlops_dagster.errors import NotFound
 from mlops_dagster.system.sqlite import available, open_existing
 from mlops_dagster.system.walk import Links, walk
-from mlops_dagster.workspace.local.tracking.service import folder_of, last_address
+from mlops_dagster.workspace.local.tracking.pages import page
+from mlops_dagster.workspace.local.tracking.service import folder_of
 from mlops_dagster.workspace.ports import ChildRun, MetricPoint, Tracked
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _logged(connection: sqlite3.Connection, home: Path, run: Run) -> ChildRun:
         metrics=_by_time([points]),
         tags={name: tags[name] for name in sorted(tags) if not name.startswith(_SYSTEM_TAGS)},
         artifacts=tuple(sorted(_artifacts(connection, home, run))),
-        url=_page(home, run),
+        url=page(home, run.experiment_id, run.run_id),
         job=run.job,
         name=tags.get("mlflow.runName", run.run_id),
         run_id=run.run_id,
@@ -148,11 +149,6 @@ def _by_time(
         name: sorted(found, key=lambda point: (point.at, point.step))
         for name, found in sorted(points.items())
     }
-
-
-def _page(home: Path, run: Run) -> str | None:
-    address = last_address(home)
-    return f"{address}/#/experiments/{run.experiment_id}/runs/{run.run_id}" if address else None
 
 
 def _active(connection: sqlite3.Connection, runs: Sequence[Run]) -> list[Run]:

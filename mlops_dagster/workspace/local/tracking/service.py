@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mlops_dagster.system import services
 from mlops_dagster.system.files import writing
-from mlops_dagster.system.loopback import HOST
 
 # Below this path, followed by the name of a job, the server takes requests for that job's.
 JOB_PATH = "/jobs/"
@@ -48,12 +47,6 @@ def running(home: Path) -> str | None:
 def stop(home: Path) -> bool:
     """End the home's MLflow server; returns whether it ran. Raises WorkspaceUnavailable."""
     return services.stop(services.folder_of(home, _NAME))
-
-
-def last_address(home: Path) -> str | None:
-    """Where the home's server listens, or would again; None where there never was one."""
-    port = services.read_state(services.folder_of(home, _NAME)).ports.get("http")
-    return f"http://{HOST}:{port}" if port else None
 
 
 def _service(home: Path) -> services.Service:
