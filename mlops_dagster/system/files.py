@@ -8,7 +8,7 @@ import stat
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
@@ -80,6 +80,7 @@ def replace_links(root: Path) -> None:
     Raises InvalidRequest, by name, for a link that leads nowhere, to a folder around it, or to what
     is neither a file nor a folder.
     """
+    _make_folders_writable(root)
     for link in _links(root):
         _replace_link(link, root)
 
@@ -89,6 +90,7 @@ def keep_only_files(root: Path) -> list[str]:
 
     A link becomes a copy of what it points to. What cannot be copied, a pipe or a device goes.
     """
+    _make_folders_writable(root)
     removed = []
     for link in _links(root):
         try:
@@ -111,6 +113,13 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=False)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, also one with folders that cannot be written, as far as that is possible."""
+    with suppress(OSError):
+        _make_folders_writable(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def mark_used(stamp: Path) -> bool:
@@ -172,6 +181,14 @@ def reading(place: Path) -> Iterator[None]:
             f"{getattr(error, 'filename', None) or place} cannot be read: {said}.",
             remedy="Check the path and its permissions.",
         ) from error
+
+
+def _make_folders_writable(root: Path) -> None:
+    """Let what a folder holds be moved and removed; a copy of an input has folders that cannot be."""
+    for folder, _, _ in os.walk(root):
+        mode = os.stat(folder).st_mode  # noqa: PTH116 - of many
+        if not mode & stat.S_IWUSR:
+            os.chmod(folder, stat.S_IMODE(mode) | stat.S_IWUSR)  # noqa: PTH101
 
 
 def _links(root: Path) -> list[Path]:

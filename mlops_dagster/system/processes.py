@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
 
+from mlops_dagster.system.permissions import start_without_override
 from mlops_dagster.system.process_tree import MARK, ProcessTree
 
 # Where orphans can be adopted, every process runs below one that ends what it leaves behind.
@@ -82,6 +84,7 @@ def run(
     mark: str,
     cancellation: Cancellation,
     timeout: float | None = None,
+    override_permissions: bool = True,
     started: Callable[[int], None] = lambda _: None,
 ) -> Ending:
     """Run processes side by side until all have ended, or one has failed, or they are to end.
@@ -93,6 +96,7 @@ def run(
         log: file descriptor that takes what they write, to either stream, in order.
         mark: value of the environment variable ``MARK`` that tells them from all others.
         timeout: seconds until they are ended.
+        override_permissions: whether they may, as root, write where permissions forbid it.
         started: called with the first one's process id.
 
     Raises:
@@ -104,15 +108,8 @@ def run(
     cancellation.listen(lambda: events.put(None))
     try:
         for launch in launches:
-            process = subprocess.Popen(
-                [*_REAPER, *launch.argv],
-                cwd=folder,
-                env={**launch.environment, MARK: mark},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            start = partial(_start, launch, folder, log, mark)
+            process = start() if override_permissions else start_without_override(start)
             processes.append(process)
             threading.Thread(target=_await, args=(process, events), daemon=True).start()
         started(processes[0].pid)
@@ -125,6 +122,18 @@ def run(
         ProcessTree([process.pid for process in processes], mark=mark).end()
         for process in processes:
             process.wait()
+
+
+def _start(launch: Launch, folder: Path, log: int, mark: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*_REAPER, *launch.argv],
+        cwd=folder,
+        env={**launch.environment, MARK: mark},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
 
 
 def _await(

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from tests.aml.language.row import Row, command, pipeline
+from tests.aml.language.row import Result, Row, command, pipeline
 
 _CONTRACT = "tests/workspace/contract/test_jobs.py"
 _ADDRESSES = "tests/workspace/local/jobs/test_addresses.py"
-_LINKED = "The path of the data itself, read-only; nothing is mounted."
+_MOUNTED = (
+    "A read-only tree of links, of the job's own; nothing is mounted. What was put into a datastore's"
+    " folder by hand, and can be written, is read where it lies."
+)
+_MODES: dict[str, tuple[Result, str]] = {
+    "ro_mount": ("differs", _MOUNTED),
+    "eval_mount": ("differs", _MOUNTED),
+    "download": ("honoured", "A copy of the job's own."),
+    "eval_download": ("honoured", "A copy of the job's own."),
+    "direct": ("differs", "A path as for `ro_mount`, not a URI."),
+}
 
 
 def _given(entry: str, shows: str) -> str:
@@ -61,8 +71,7 @@ INPUTS = (
             f"mode-{mode.replace('_', '-')}",
             f"`mode: {mode}`",
             _given(f"{{type: uri_file, path: ./rows.csv, mode: {mode}}}", "wc -l ${{inputs.it}}"),
-            "differs",
-            _LINKED,
+            *_MODES[mode],
             logs="3 ",
         )
         for mode in ("ro_mount", "download", "direct")
@@ -72,8 +81,7 @@ INPUTS = (
             f"mode-{mode.replace('_', '-')}",
             f"`mode: {mode}`",
             _given(f"{{type: mltable, path: ./folder, mode: {mode}}}", "ls ${{inputs.it}}"),
-            "differs",
-            _LINKED,
+            *_MODES[mode],
             logs="MLTable",
         )
         for mode in ("eval_mount", "eval_download")

@@ -165,10 +165,11 @@ PIPELINES = (
         "settings-default-datastore",
         "`settings.default_datastore`",
         pipeline(
-            _TWO.replace("cat", "echo from").replace("made", "made there"),
+            _TWO,
             "settings: {default_compute: azureml:cpu, default_datastore: azureml:workspacefilestore}",
         ),
-        logs="datastores/workspacefilestore/azureml/",
+        test="tests/workspace/local/running/test_outputs.py"
+        "::test_outputs_without_a_path_go_to_the_pipelines_default_datastore",
     ),
     Row(
         "settings-continue-on-step-failure",

@@ -29,11 +29,17 @@ def literal_text(value: Scalar) -> str:
 
 @dataclass(frozen=True)
 class Data:
-    """An input that lies in a datastore; ``version`` where it is a registered, immutable asset."""
+    """An input that lies in a datastore.
+
+    Attributes:
+        version: set where it is a registered, immutable asset.
+        mode: Azure ML's, such as ``ro_mount`` or ``download``; None for the default.
+    """
 
     type: str
     uri: str
     version: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Produced:
     job: str
     output: str
     optional: bool = False
+    mode: str | None = None
 
 
 Input = Value | Data | Produced

@@ -303,6 +303,8 @@ class _Draft:
                 raise InvalidRequest(
                     f"{where} is required and is not given.", remedy=f"--set {where}=VALUE"
                 )
+            if value is not None and isinstance(resolved, Data | Produced):
+                resolved = replace(resolved, mode=value.mode or spec.mode or resolved.mode)
             found[name] = resolved
         unknown = [name for name in step.inputs if name not in found]
         if unknown:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import time
 import traceback
@@ -20,6 +19,7 @@ from pathlib import Path
 from mlops_dagster.aml.types import MODEL_TYPES
 from mlops_dagster.errors import MlopsError, WorkspaceUnavailable
 from mlops_dagster.system import processes as process
+from mlops_dagster.system.files import remove_tree
 from mlops_dagster.system.process_tree import identity
 from mlops_dagster.system.processes import Cancellation, Ending
 from mlops_dagster.workspace.local.ground.plan import Data, Output, PlannedStep, Value
@@ -31,6 +31,7 @@ from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.running import interpreters
 from mlops_dagster.workspace.local.running.context import RunContext
 from mlops_dagster.workspace.local.storage import artifacts, progress
+from mlops_dagster.workspace.local.storage.inputs import lay_out_input
 from mlops_dagster.workspace.ports import JobStatus, OutputRecord
 
 Outcome = tuple[JobStatus, str | None, list[OutputRecord]]
@@ -79,7 +80,7 @@ def resolved_inputs(context: RunContext, step: PlannedStep) -> dict[str, Value |
             if isinstance(item, Value | Data):
                 found[name] = item
             elif (output := records.output(connection, item.job, item.output)) is not None:
-                found[name] = Data(output.type, output.uri)
+                found[name] = Data(output.type, output.uri, mode=item.mode)
     return found
 
 
@@ -117,7 +118,7 @@ def _attempt(context: RunContext, step: PlannedStep, cancellation: Cancellation)
 def _prepare(context: RunContext, step: PlannedStep, inputs: Mapping[str, Value | Data]) -> Task:
     working = artifacts.working_folder(context.home, step.job)
     if working.exists():  # of a runner that was killed before it began
-        shutil.rmtree(working)
+        remove_tree(working)
     working.mkdir(parents=True)
     os.close(logs.open_log(context.home, step.job))
     for text in step.runtime.notes:
@@ -126,8 +127,12 @@ def _prepare(context: RunContext, step: PlannedStep, inputs: Mapping[str, Value 
         context.snapshots.unpack(step.code, working)
     for name in ("outputs", "logs"):
         (working / name).mkdir(exist_ok=True)
+    own = artifacts.inputs_folder(context.home, step.job)
+    remove_tree(own)  # of a runner that was killed before it began
     paths = {
-        name: context.storage.resolve(value.uri, field=f"inputs.{name}").path
+        name: lay_out_input(
+            context.storage.resolve(value.uri, field=f"inputs.{name}").path, value.mode, own / name
+        )
         for name, value in inputs.items()
         if isinstance(value, Data)
     }
@@ -190,6 +195,7 @@ def _run(
             return process.run(
                 launches,
                 folder=task.working,
+                override_permissions=False,
                 log=log,
                 mark=queue.mark(context.home, step.job),
                 cancellation=cancellation,

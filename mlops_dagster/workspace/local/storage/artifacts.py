@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from mlops_dagster.system import atomic
-from mlops_dagster.system.files import keep_only_files
+from mlops_dagster.system.files import keep_only_files, remove_tree
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.records.jobs import artifacts_uri
 from mlops_dagster.workspace.local.storage import progress
@@ -17,6 +16,11 @@ from mlops_dagster.workspace.local.storage.storage import Storage
 def working_folder(home: Path, job: str) -> Path:
     """The current directory of a job's processes."""
     return home / "jobs" / job / "work"
+
+
+def inputs_folder(home: Path, job: str) -> Path:
+    """Where a job's data inputs lie, as far as they are its own."""
+    return home / "jobs" / job / "inputs"
 
 
 def python_folder(home: Path, job: str) -> Path:
@@ -44,11 +48,11 @@ def keep(home: Path, storage: Storage, job: str) -> None:
 
 
 def clear(home: Path, storage: Storage, job: str) -> None:
-    """Remove the copy of the code, its own Python, and what was staged and not published.
+    """Remove the copy of the code, its own inputs and Python, and what it staged in vain.
 
     What a job has staged that can be resumed stays.
     """
     if not progress.can_be_resumed(storage, job):
         storage.discard(job)
-    shutil.rmtree(working_folder(home, job), ignore_errors=True)
-    shutil.rmtree(python_folder(home, job), ignore_errors=True)
+    for folder in (working_folder, inputs_folder, python_folder):
+        remove_tree(folder(home, job))

@@ -19,7 +19,6 @@ none::
 from __future__ import annotations
 
 import re
-import shutil
 import sqlite3
 import time
 import uuid
@@ -29,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_dagster.system import atomic
-from mlops_dagster.system.files import mark_used
+from mlops_dagster.system.files import mark_used, remove_tree
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.storage.datastores import DEFAULT_DATASTORE, UPLOADS
@@ -181,7 +180,7 @@ def _folders(parent: Path, *, hidden: bool = False) -> list[Path]:
     found = []
     for folder in sorted(parent.iterdir()):
         if folder.name.startswith(_REMOVED):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
         elif folder.name.startswith(".") == hidden and folder.is_dir():
             found.append(folder)
     return found
@@ -197,7 +196,7 @@ def _remove(candidate: _Candidate, cutoff: float) -> bool:
     if _last_use(aside / candidate.stamp.relative_to(folder), aside) >= cutoff:
         atomic.move(aside, folder)  # used at this very moment
         return False
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_tree(aside)
     return True
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from mlops_dagster.system.files import (
     make_read_only,
     mark_used,
     reading,
+    remove_tree,
     replace_links,
     staging,
     writing,
@@ -247,7 +247,7 @@ class Storage:
 
     def discard(self, job: str) -> None:
         """Remove what a job staged and did not publish."""
-        shutil.rmtree(self.staged_by(job), ignore_errors=True)
+        remove_tree(self.staged_by(job))
 
     def hand_over(self, job: str, *, to: str) -> None:
         """Make what a job has staged another one's, in place of what that one has.

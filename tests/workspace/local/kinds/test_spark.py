@@ -36,7 +36,9 @@ import json, os, pathlib, sys
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 out.mkdir()
 (out / "part").touch()
-print(json.dumps({{"arguments": sys.argv[1:], "python": os.environ["PYSPARK_PYTHON"]}}))
+rows = pathlib.Path(sys.argv[sys.argv.index("--rows") + 1]).read_text()
+python = os.environ["PYSPARK_PYTHON"]
+print(json.dumps({{"arguments": sys.argv[1:], "python": python, "rows": rows}}))
 """
 
 
@@ -82,7 +84,7 @@ def test_a_spark_job_is_submitted_with_all_that_it_says(
     assert "spark.driver.bindAddress=127.0.0.1" in conf
     rest = arguments[arguments.index("--py-files") :]
     assert rest[:4] == ["--py-files", "helpers.zip", "count.py", "--rows"]
-    assert Path(rest[4]).read_text() == "counted\n"
+    assert told["rows"] == "counted\n"
     assert rest[5:7] == ["--word", "a b; $(touch hacked)"]
     written = local.data.local_path(record.outputs["out"].uri)
     assert [path.name for path in written.iterdir()] == ["part"]

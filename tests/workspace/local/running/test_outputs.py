@@ -95,6 +95,24 @@ def test_a_step_is_not_reused_once_another_job_has_written_to_its_path(
     assert contents(folder) == {"value.txt": "1"}
 
 
+def test_outputs_without_a_path_go_to_the_pipelines_default_datastore(
+    local: LocalWorkspace, job: WriteJob
+) -> None:
+    text = """
+        type: pipeline
+        settings: {default_datastore: azureml:workspacefilestore}
+        jobs:
+          write:
+            command: echo 1 > ${{outputs.out}}/x
+            outputs: {out: {type: uri_folder}}
+    """
+    record = run(local, job, text)
+    (step,) = local.jobs.list(parent=record.name)
+    uri = f"azureml://datastores/workspacefilestore/paths/azureml/{step.name}/out/"
+    assert step.outputs["out"].uri == uri
+    assert contents(local.data.local_path(uri)) == {"x": "1"}
+
+
 def test_links_in_outputs_and_logs_are_kept_as_what_they_point_to(
     local: LocalWorkspace, job: WriteJob, tmp_path: Path
 ) -> None:
