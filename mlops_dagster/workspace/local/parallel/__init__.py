@@ -20,6 +20,7 @@ PLAN.json is one object. Paths are absolute; a field marked * is required, any o
       },
       "mini_batch_size": "10",              files (default 1); for a table approximate bytes: "4096", "100kb"
                                             (default 1mb)
+                                            The types of its columns are told once, for all of it
       "partition_keys": [],                 cut by the values of these columns instead (of a table), or by
                                             these key=value folders (of files)
       "instance_count": 1,

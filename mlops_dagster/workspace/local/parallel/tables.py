@@ -1,7 +1,7 @@
 """Cutting a table: by approximate bytes, never across files, or by the values of columns.
 
-A slice of CSV or JSON lines is a range of bytes; of Parquet, row groups. Nothing of the data is read
-here but what tells where to cut.
+A slice of CSV or JSON lines is a range of bytes; of Parquet, row groups. What is read here is what
+tells where to cut, and once the types of the columns; see ``column_types``.
 
 Source: ``mini_batch_size`` in "Troubleshooting the ParallelRunStep"
 (learn.microsoft.com/azure/machine-learning/how-to-debug-parallel-run-step).
@@ -14,11 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlops_dagster.errors import InvalidRequest
+from mlops_dagster.workspace.local.parallel.column_types import types_of_parquet, types_of_slices
 from mlops_dagster.workspace.local.parallel.listing import InputFile
 from mlops_dagster.workspace.local.parallel.mltable import MLTable
 from mlops_dagster.workspace.local.parallel.plan import size_in_bytes
 
 _DEFAULT_SIZE = "1mb"
+# So much of a file is in memory while the types of its columns are told.
+_LOOK_SIZE = 16 << 20
 # In these a byte 10 is always the end of a line.
 _CAN_BE_CUT = frozenset({"utf-8-sig", "ascii", "iso-8859-1", "cp1252"})
 
@@ -34,14 +37,16 @@ def table_slices(
         InvalidRequest: a file cannot be read where that is needed to cut it, the size is not one,
             or a partition key is not a column.
     """
+    described = _described(table)
     if partition_keys:
-        yield from _by_values(table, partition_keys)
+        yield from _by_values(table, described, partition_keys)
         return
     size = size_in_bytes(mini_batch_size or _DEFAULT_SIZE)
+    types = json.dumps(described["dtypes"])
     for file, piece in _files(table):
         for number, cut in enumerate(_cuts(table, file, size)):
-            identity = [f"{file.relative}:{file.stamp}:{number}:{size}"]
-            yield identity, {"table": _described(table) | {"pieces": [piece | cut]}}, None
+            identity = [f"{file.relative}:{file.stamp}:{number}:{size}", types]
+            yield identity, {"table": described | {"pieces": [piece | cut]}}, None
 
 
 def _files(table: MLTable) -> Iterator[tuple[InputFile, dict[str, Any]]]:
@@ -61,12 +66,32 @@ def _files(table: MLTable) -> Iterator[tuple[InputFile, dict[str, Any]]]:
 def _described(table: MLTable) -> dict[str, Any]:
     options = dict(table.options)
     options["headless"] = options.get("header") == "no_header"
-    return {
+    described = {
         "format": table.format,
         "options": options,
         "keep": table.keep,
         "drop": table.drop,
         "types": table.types,
+    }
+    return described | {"dtypes": _dtypes(table, described)}
+
+
+def _dtypes(table: MLTable, described: Mapping[str, Any]) -> dict[str, str]:
+    if table.format == "parquet":
+        return types_of_parquet(table.files())
+    if table.options.get("infer_column_types") is False:
+        return {}
+    pieces = (
+        {"path": piece["path"], "header_of": piece.get("header_of")} | cut
+        for file, piece in _files(table)
+        for cut in _cuts(table, file, _LOOK_SIZE)
+    )
+    options = {**described["options"], "include_path_column": False}
+    found = types_of_slices({**described, "options": options}, pieces)
+    return {
+        name: kind
+        for name, kind in found.items()
+        if name not in table.types or table.format == "json_lines"
     }
 
 
@@ -105,7 +130,9 @@ def _row_groups(file: InputFile, size: int) -> Iterator[dict[str, Any]]:
     yield {"groups": groups}
 
 
-def _by_values(table: MLTable, keys: Sequence[str]) -> Iterator[Slice]:
+def _by_values(
+    table: MLTable, described: Mapping[str, Any], keys: Sequence[str]
+) -> Iterator[Slice]:
     """One mini batch for each combination of values, made of the files that have it."""
     whole = {"groups": None} if table.format == "parquet" else {"start": 0, "end": None}
     groups: dict[str, list[tuple[InputFile, dict[str, Any]]]] = {}
@@ -113,27 +140,28 @@ def _by_values(table: MLTable, keys: Sequence[str]) -> Iterator[Slice]:
     for file, piece in _files(table):
         told = {key: piece["columns"][key][1] for key in keys if key in piece["columns"]}
         for found in _combinations(
-            table, file, piece | whole, [key for key in keys if key not in told]
+            described, file, piece | whole, [key for key in keys if key not in told]
         ):
             combination = {key: (told | found)[key] for key in keys}
             name = json.dumps(combination, default=str)
             values[name] = combination
             groups.setdefault(name, []).append((file, piece | whole))
     for name, members in sorted(groups.items()):
-        identity = [name, *(f"{file.relative}:{file.stamp}" for file, _ in members)]
+        types = json.dumps(described["dtypes"])
+        identity = [name, types, *(f"{file.relative}:{file.stamp}" for file, _ in members)]
         pieces = [piece for _, piece in members]
         where = {
             key: value for key, value in values[name].items() if key not in pieces[0]["columns"]
         }
         request = {
-            "table": _described(table) | {"pieces": pieces, "where": where},
+            "table": {**described, "pieces": pieces, "where": where},
             "partition": values[name],
         }
         yield identity, request, None
 
 
 def _combinations(
-    table: MLTable, file: InputFile, piece: Mapping[str, Any], keys: Sequence[str]
+    described: Mapping[str, Any], file: InputFile, piece: Mapping[str, Any], keys: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The combinations of values of columns that a file has; one empty one for no columns."""
     if not keys:
@@ -143,9 +171,7 @@ def _combinations(
     from mlops_dagster.workspace.local.parallel.worker.tables import load
 
     try:
-        frame = load(
-            _described(table) | {"pieces": [piece], "keep": list(keys), "drop": [], "types": {}}
-        )
+        frame = load({**described, "pieces": [piece], "keep": list(keys), "drop": []})
         distinct = frame.drop_duplicates()
     except KeyError as error:
         raise InvalidRequest(
@@ -157,6 +183,13 @@ def _combinations(
         ) from None
     plain = distinct.astype(object).where(distinct.notna(), None)
     return [
-        {str(key): value.item() if hasattr(value, "item") else value for key, value in row.items()}
+        {str(key): _plain(value) for key, value in row.items()}
         for row in pd.DataFrame(plain).to_dict("records")
     ]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; a moment in time as ISO 8601."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value.item() if hasattr(value, "item") else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from typing import Any
 
@@ -12,30 +13,34 @@ def load(table: dict[str, Any]) -> Any:
 
     Keys of ``table``: ``format`` (``delimited``, ``json_lines`` or ``parquet``), ``options`` of the
     format, ``pieces`` (each a ``path`` with ``start`` and ``end`` in bytes, or with row ``groups``,
-    and the ``columns`` that its path tells), ``keep`` and ``drop`` columns, ``types`` of columns,
-    and ``where``: the rows whose columns have these values, nulls included.
+    and the ``columns`` that its path tells), ``dtypes``: how columns are read, ``keep`` and
+    ``drop`` columns, ``types`` that columns are converted to, and ``where``: the rows whose columns
+    have these values, nulls included.
     """
     import pandas as pd
 
-    frames = [_piece(pd, table, piece) for piece in table["pieces"]]
+    frames = [read_piece(table, piece) for piece in table["pieces"]]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     if not len(frame.columns):
         return frame
+    for column, kind in (table.get("types") or {}).items():
+        frame[column] = _converted(pd, frame[column], kind)
     for column, value in (table.get("where") or {}).items():
         chosen = frame[column].isna() if value is None else frame[column] == value
-        frame = frame[chosen]
+        frame = frame[chosen.fillna(False).astype(bool)]
     if table.get("keep"):
         frame = frame[table["keep"]]
     if table.get("drop"):
         frame = frame.drop(columns=table["drop"])
-    for column, kind in (table.get("types") or {}).items():
-        frame[column] = _converted(pd, frame[column], kind)
     return frame.reset_index(drop=True)
 
 
-def _piece(pd: Any, table: dict[str, Any], piece: dict[str, Any]) -> Any:
+def read_piece(table: dict[str, Any], piece: dict[str, Any]) -> Any:
+    """The rows of one piece of a table, with the columns that its path tells."""
+    import pandas as pd
+
     reader = {"delimited": _delimited, "json_lines": _json_lines, "parquet": _parquet}
-    frame = reader[table["format"]](pd, piece, table["options"])
+    frame = reader[table["format"]](pd, table, piece)
     if not len(frame.columns):
         return frame
     if table["options"].get("include_path_column"):
@@ -45,41 +50,59 @@ def _piece(pd: Any, table: dict[str, Any], piece: dict[str, Any]) -> Any:
     return frame
 
 
-def _delimited(pd: Any, piece: dict[str, Any], options: dict[str, Any]) -> Any:
-    encoding = options.get("encoding") or "utf-8-sig"
+def _delimited(pd: Any, table: dict[str, Any], piece: dict[str, Any]) -> Any:
+    options = table["options"]
+    dtypes: Any = dict(table.get("dtypes") or {})
+    if options.get("infer_column_types") is False:
+        dtypes = str
+    else:
+        # What is to be converted is read as it was written: 007 as a string is not 7.
+        dtypes.update(dict.fromkeys(table.get("types") or (), str))
     common = {
         "sep": options.get("delimiter") or ",",
-        "encoding": encoding,
+        "encoding": options.get("encoding") or "utf-8-sig",
         "keep_default_na": not options.get("empty_as_string"),
-        "dtype": str if options.get("infer_column_types") is False else None,
         "encoding_errors": "strict",
+        "low_memory": False,
     }
     body = _slice(piece)
     if options.get("headless"):
-        frame = (
-            pd.read_csv(io.BytesIO(body), header=None, **common) if body.strip() else pd.DataFrame()
-        )
-        frame.columns = [f"Column{number}" for number in range(1, len(frame.columns) + 1)]
-        return frame
+        if not body.strip():
+            return pd.DataFrame()
+        first = pd.read_csv(io.BytesIO(body), header=None, nrows=1, **common)
+        names = [f"Column{number}" for number in range(1, len(first.columns) + 1)]
+        return pd.read_csv(io.BytesIO(body), header=None, names=names, dtype=dtypes, **common)
     if piece["start"] or piece.get("header_of"):
         body = _first_line(piece.get("header_of") or piece["path"]) + body
-    return pd.read_csv(io.BytesIO(body), **common) if body.strip() else pd.DataFrame()
+    if not body.strip():
+        return pd.DataFrame()
+    return pd.read_csv(io.BytesIO(body), dtype=dtypes, **common)
 
 
-def _json_lines(pd: Any, piece: dict[str, Any], options: dict[str, Any]) -> Any:
-    return pd.read_json(
-        io.BytesIO(_slice(piece)), lines=True, encoding=options.get("encoding") or "utf-8"
-    )
+def _json_lines(pd: Any, table: dict[str, Any], piece: dict[str, Any]) -> Any:
+    encoding = table["options"].get("encoding") or "utf-8"
+    lines = _slice(piece).decode(encoding).split("\n")
+    rows = [json.loads(line) for line in lines if line.strip()]
+    dtypes = table.get("dtypes") or {}
+    frame = pd.DataFrame(rows, columns=list(dtypes)) if dtypes else pd.DataFrame(rows)
+    for name, kind in dtypes.items():
+        # Text is as pandas makes it, of whichever version; a slice may have none of it.
+        if kind != "str" or frame[name].isna().all():
+            frame[name] = frame[name].astype("object" if kind == "str" else kind)
+    return frame
 
 
-def _parquet(pd: Any, piece: dict[str, Any], _: dict[str, Any]) -> Any:
-    groups = piece.get("groups")
-    if groups is None:
-        return pd.read_parquet(piece["path"])
+def _parquet(pd: Any, table: dict[str, Any], piece: dict[str, Any]) -> Any:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(piece["path"]) as file:
-        return file.read_row_groups(groups).to_pandas()
+    groups = piece.get("groups")
+    if groups is None:
+        frame = pd.read_parquet(piece["path"])
+    else:
+        with pq.ParquetFile(piece["path"]) as file:
+            frame = file.read_row_groups(groups).to_pandas()
+    dtypes = table.get("dtypes") or {}
+    return frame.astype({name: kind for name, kind in dtypes.items() if name in frame.columns})
 
 
 def _slice(piece: dict[str, Any]) -> bytes:
@@ -105,11 +128,17 @@ def _converted(pd: Any, column: Any, kind: str) -> Any:
     if kind == "datetime":
         return pd.to_datetime(column)
     if kind == "boolean":
-        return column.map(_boolean)
-    plain = {"int": "Int64", "float": "float64", "string": "string"}
-    return column.astype(plain[kind])
+        return column.map(_boolean, na_action="ignore")
+    if kind == "string":
+        return column.astype("string")
+    numbers = pd.to_numeric(column)
+    return numbers.astype("Int64" if kind == "int" else "float64")
 
 
-def _boolean(value: Any) -> Any:
-    known: list[str] = ["true", "1", "1.0", "yes"]
-    return str(value).strip().lower() in known
+def _boolean(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "1", "1.0", "yes"):
+        return True
+    if text in ("false", "0", "0.0", "no"):
+        return False
+    raise ValueError(f"{value!r} is not a boolean")
