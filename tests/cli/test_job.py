@@ -414,6 +414,19 @@ def test_compare_prints_only_differences_on_request(mlops: Mlops, write_job: Wri
     assert (alone.status, "one sweep" in alone.err) == (2, True)
 
 
+@pytest.mark.slow
+def test_the_first_start_of_mlflow_is_told_once_and_in_piped_output_too(
+    program: Mlops, write_job: WriteJob
+) -> None:
+    logging = write_job("python -c 'import mlflow; mlflow.log_metric(\"a\", 1)'; echo logged")
+    first = program("job", "run", logging)
+    assert first.status == 0, first.err
+    lines = first.out.splitlines()
+    assert [line for line in lines if "MLflow is starting for the first time" in line] == [lines[0]]
+    assert "logged" in lines
+    assert "MLflow is starting" not in program("job", "run", logging).out
+
+
 SWEEP = """\
 type: sweep
 trial:

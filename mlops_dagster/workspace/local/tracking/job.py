@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from mlops_dagster.system.loopback import HOST
+from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.tracking.service import JOB_PATH, folder_of, running, start
 from mlops_dagster.workspace.ports import JobStatus
 
@@ -38,6 +39,7 @@ class JobTracking:
         self._job = job
         self._experiment = experiment
         self.url = ""
+        self._is_noted = False
 
     def __enter__(self) -> Self:
         self._socket = socket.create_server((HOST, 0), backlog=128)
@@ -70,6 +72,16 @@ class JobTracking:
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
 
+    def _note_first_start(self) -> None:
+        """Say in the job's log why its first call takes long, in a home that has no store yet."""
+        if not self._is_noted and not (folder_of(self._home) / "mlflow.db").exists():
+            logs.note(
+                self._home,
+                self._job,
+                "MLflow is starting for the first time in this workspace; this takes some seconds.",
+            )
+        self._is_noted = True
+
     def _listen(self) -> None:
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._socket, selectors.EVENT_READ)
@@ -79,6 +91,7 @@ class JobTracking:
                 # Most jobs never get here; what it imports would be a tenth of a small job's time.
                 from mlops_dagster.workspace.local.tracking import relay
 
+                self._note_first_start()
                 arguments = (client, self._home)
                 threading.Thread(target=relay.serve, args=arguments, daemon=True).start()
 
