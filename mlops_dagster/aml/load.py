@@ -63,14 +63,14 @@ def load_component(path: Path) -> Component:
     return cast("Component", _load(path, "component", _named_component))
 
 
-def load_data(path: Path) -> DataAsset:
-    """Read a data asset. Raises InvalidDocument."""
-    return _load(path, "data", read_data)
+def load_data(path: Path, *, overrides: Mapping[str, Any] = NO_OVERRIDES) -> DataAsset:
+    """Read a data asset; ``overrides`` as ``load_job``. Raises InvalidDocument."""
+    return _load(path, "data", read_data, overrides)
 
 
-def load_model(path: Path) -> ModelAsset:
-    """Read a model. Raises InvalidDocument."""
-    return _load(path, "model", read_model)
+def load_model(path: Path, *, overrides: Mapping[str, Any] = NO_OVERRIDES) -> ModelAsset:
+    """Read a model; ``overrides`` as ``load_job``. Raises InvalidDocument."""
+    return _load(path, "model", read_model, overrides)
 
 
 def load_environment(path: Path) -> Environment:

@@ -11,6 +11,12 @@ _COMPUTE = (
 _VIRTUAL_MACHINE = "There are no virtual machines here; every compute target is this machine."
 _ENDPOINT = "Endpoints cannot be deployed to this machine yet."
 _REGISTRY = "There are no registries here. Name what stands in for an asset of one in .mlops/substitutions.yml."
+_NO_ARCHIVE = "Only jobs can be archived here; a version that nobody names does no harm."
+_COMPONENT = "A component is found in the project by its name and version: code/**/component.yml, components/."
+_ENVIRONMENT = (
+    "An environment is described where a job names it; .mlops/substitutions.yml says what stands in "
+    "for one by its name."
+)
 _WORKSPACE = (
     "The workspace of this machine needs no making; infrastructure as code makes those on Azure."
 )
@@ -19,6 +25,14 @@ _FEATURES = "There is no feature store here; register what it would give as a da
 _COMMANDS = {
     "job connect-ssh": "A job runs on this machine; what it writes is shown by: mlops job logs NAME",
     "job show-services": "A job has no services here but MLflow: mlops job show NAME --web",
+    "model archive": _NO_ARCHIVE,
+    "model restore": _NO_ARCHIVE,
+    "data archive": _NO_ARCHIVE,
+    "data restore": _NO_ARCHIVE,
+    "data update": "A version is immutable; register the next one with: mlops data create",
+    "schedule update": "Change the schedule's file, and create it again: mlops schedule create",
+    "component": _COMPONENT,
+    "environment": _ENVIRONMENT,
     "model package": "Serve a model with Azure ML's inference server; nothing needs packaging here.",
     "model share": _REGISTRY,
     "data share": _REGISTRY,

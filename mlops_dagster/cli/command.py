@@ -55,6 +55,8 @@ _IGNORED: dict[str, Any] = {
     )
 }
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+# Options that take several values, one after the other.
+_SEVERAL = ("--set", "--tags")
 _PLACES = ("resource_group", "workspace_name", "subscription")
 
 
@@ -211,14 +213,14 @@ def _one_name(kind: str, argument: str | None, option: str | None) -> str:
 
 
 def _with_every_setting(words: Sequence[str]) -> list[str]:
-    """``--set a=1 b=2``, which ``az`` takes, as ``--set a=1 --set b=2``."""
+    """``--set a=1 b=2``, which ``az`` takes, as ``--set a=1 --set b=2``; ``--tags`` alike."""
     every: list[str] = []
-    is_setting = False
+    option = ""
     for word in words:
-        is_first = bool(every) and every[-1] == "--set"
-        if is_setting and not is_first and not word.startswith("-") and "=" in word:
-            every.append("--set")
+        is_first = bool(every) and every[-1] == option
+        if option and not is_first and not word.startswith("-") and "=" in word:
+            every.append(option)
         elif not is_first:
-            is_setting = word == "--set"
+            option = word if word in _SEVERAL else ""
         every.append(word)
     return every

@@ -113,6 +113,56 @@ def test_the_projects_compute_targets_are_found_from_a_folder_in_it(
     assert "small" in unknown.err
 
 
+def test_an_asset_is_created_from_a_file_or_from_options_or_both(mlops: Mlops, here: Path) -> None:
+    (here / "rates.csv").write_text("1\n")
+    (here / "rates.yml").write_text(
+        "name: rates\nversion: 5\ntype: uri_file\npath: ./rates.csv\ntags: {a: b}\n"
+    )
+    assert mlops("data", "create", "-f", "rates.yml").out == "azureml:rates:5\n"
+    changed = ("-f", "rates.yml", "--version", "6", "--set", "description=d", "tags.c=d")
+    shown = mlops("data", "create", *changed, "-o", "json").json()
+    assert (shown["version"], shown["description"]) == ("6", "d")
+    assert {"a": "b", "c": "d"}.items() <= shown["tags"].items()
+    alone = ("--name", "m", "--path", "rates.csv", "--tags", "x=1", "y=2")
+    model = mlops("model", "create", *alone, "-o", "json").json()
+    assert (model["version"], model["type"]) == ("1", "custom_model")
+    assert model["tags"] == {"x": "1", "y": "2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "Neither a file nor a name and a path"),
+        (("--name", "m"), "Neither a file nor a name and a path"),
+        (("--name", "m", "--path", "a.csv", "--type", "csv"), "--type: found 'csv'; expected"),
+        (("--name", "m", "--path", "a.csv", "--set", "stage=x"), "Without a file"),
+        (("--name", "m", "--path", "missing.csv"), "There is no file or folder"),
+        (("--name", "a b", "--path", "a.csv"), "a b"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_registered_is_told(
+    mlops: Mlops, here: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    (here / "a.csv").write_text("1\n")
+    ran = mlops("data", "create", *arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert said in ran.err
+    assert mlops("data", "list", "-o", "json").json() == []
+
+
+def test_a_model_of_a_jobs_output_remembers_the_job(mlops: Mlops, here: Path) -> None:
+    (here / "job.yml").write_text(
+        "type: command\nenvironment: {image: i}\ncommand: echo w > ${{outputs.w}}\n"
+        "outputs: {w: {type: uri_file}}\n"
+    )
+    assert mlops("job", "run", "job.yml", "-n", "maker").status == 0
+    created = mlops(
+        "model", "create", "-n", "m", "-p", "azureml://jobs/maker/outputs/w", "-o", "json"
+    )
+    assert created.json()["job_name"] == "maker"
+
+
 def test_nothing_registered_is_no_error(mlops: Mlops) -> None:
     for noun in ("model", "data", "job"):
         assert mlops(noun, "list", "-o", "json").json() == []

@@ -50,6 +50,11 @@ FILES = {
             command: mkdir -p ${{outputs.model}} && echo weights > ${{outputs.model}}/w.txt
             outputs: {model: {type: custom_model, name: my-model}}
         """,
+    "data.yml": """\
+        name: described
+        type: uri_file
+        path: ./job.yml
+        """,
     "schedule.yml": """\
         name: nightly
         trigger: {type: cron, expression: '0 3 * * *'}
@@ -66,8 +71,9 @@ PRINTED = {
     "| [0].status": "Completed\n",
     "compute list --query": "Name\ncpu-cluster\n",
     "schedule list --query": "Name\nnightly\n",
-    "model list --query": "Name\nmy-model\n",
+    "model list --query": "Name\nfrom-job\nmy-model\n",
     "--query tags.stage": "dev\n",
+    "--query description": "shown\n",
     "-o none": "",
 }
 

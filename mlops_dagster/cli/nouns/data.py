@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mlops_dagster.cli.command import command, group, show
+from mlops_dagster.cli.nouns import creation
 from mlops_dagster.cli.nouns.registry import Label, MaxResults, Version, parse_version
 from mlops_dagster.cli.output import ago
 from mlops_dagster.cli.records import asset_data
@@ -16,6 +17,46 @@ from mlops_dagster.cli.tables import print_fields, print_table
 from mlops_dagster.errors import MlopsError
 
 app = group("Registered data assets and their versions.")
+
+
+@command(app, "create", example="mlops data create --name rates --path rates.csv --type uri_file")
+def create(
+    context: typer.Context,
+    file: creation.File = None,
+    name: creation.Name = None,
+    version: creation.NewVersion = None,
+    path: creation.Location = None,
+    type: creation.Type = None,
+    description: creation.Description = None,
+    tags: creation.Tags = None,
+    settings: creation.Settings = None,
+) -> None:
+    """Register a data asset: what a YAML file or the options describe."""
+    from mlops_dagster.aml import DataAsset, load_data
+
+    asset = creation.asset_of(
+        load_data,
+        DataAsset,
+        file,
+        settings,
+        tags,
+        name=name,
+        version=version,
+        path=path,
+        type=type,
+        description=description,
+    )
+    with session(context).open(file and file.absolute().parent) as workspace:
+        registered = workspace.data.register(
+            asset.name,
+            asset.path,
+            type=asset.type,
+            version=asset.version,
+            description=asset.description,
+            tags={key: text or "" for key, text in asset.tags.items()},
+            job=creation.job_of_path(asset.path),
+        )
+    show(context, asset_data(registered), lambda: print(registered.reference))
 
 
 @command(app, "list", example="mlops data list --name flights")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlops_dagster.cli.command import command, group, show
+from mlops_dagster.cli.nouns import creation
 from mlops_dagster.cli.nouns.registry import Label, MaxResults, Version, parse_version
 from mlops_dagster.cli.nouns.updates import parse_updates
 from mlops_dagster.cli.output import ago
@@ -22,6 +23,47 @@ if TYPE_CHECKING:
     from mlops_dagster.workspace.ports import Models, ModelVersion
 
 app = group("Registered models and their versions.")
+
+
+@command(app, "create", example="mlops model create -n m -p model/ --type mlflow_model")
+def create(
+    context: typer.Context,
+    file: creation.File = None,
+    name: creation.Name = None,
+    version: creation.NewVersion = None,
+    path: creation.Location = None,
+    type: creation.Type = None,
+    description: creation.Description = None,
+    tags: creation.Tags = None,
+    settings: creation.Settings = None,
+) -> None:
+    """Register a model: what a YAML file or the options describe."""
+    from mlops_dagster.aml import ModelAsset, load_model
+
+    asset = creation.asset_of(
+        load_model,
+        ModelAsset,
+        file,
+        settings,
+        tags,
+        name=name,
+        version=version,
+        path=path,
+        type=type,
+        description=description,
+    )
+    with session(context).open(file and file.absolute().parent) as workspace:
+        registered = workspace.models.register(
+            asset.name,
+            asset.path,
+            type=asset.type,
+            version=asset.version,
+            description=asset.description,
+            tags={key: text or "" for key, text in asset.tags.items()},
+            properties={key: text or "" for key, text in asset.properties.items()},
+            job=creation.job_of_path(asset.path),
+        )
+    show(context, model_data(registered), lambda: print(registered.reference))
 
 
 @command(app, "list", example="mlops model list --name flight-delays")
