@@ -18,6 +18,7 @@ from pydantic import Field
 from mlops_dagster.aml.base import Value
 from mlops_dagster.aml.environment import Environment
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputSpec, OutputValue, Scalar
+from mlops_dagster.errors import Problem
 
 
 class Resources(Value):
@@ -316,6 +317,7 @@ class Job(Value):
         name: the name asked for in the YAML; None where the submitter chooses.
         experiment_name: None for the folder's name, as the Azure tools choose it.
         source: the YAML file; relative paths in it were resolved against its folder.
+        warnings: what in its files is passed over, as Azure ML's own tools do.
     """
 
     step: Step
@@ -326,6 +328,8 @@ class Job(Value):
     tags: dict[str, str | None] = {}
     properties: dict[str, str | None] = {}
     source: Path | None = None
+    # Nothing of what the job is: it is neither stored nor compared with another submission.
+    warnings: tuple[Problem, ...] = Field(default=(), exclude=True, repr=False)
 
 
 PipelineComponent.model_rebuild()

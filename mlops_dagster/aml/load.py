@@ -170,7 +170,7 @@ def _load(
     read: Callable[[Node], Loaded | None],
     overrides: Mapping[str, Any] = NO_OVERRIDES,
 ) -> Loaded:
-    session = LoadSession()
+    session = LoadSession(overrides=tuple(tuple(field.split(".")) for field in overrides))
     document = session.document(Path(os.path.abspath(path)))  # noqa: PTH100  # folds `..` by name
     if document is None:
         return session.finish(None)

@@ -28,12 +28,16 @@ class LoadSession:
 
     Attributes:
         problems: the mistakes found so far.
+        warnings: what Azure ML's own tools pass over, and this loader too.
+        overrides: the fields that ``--set`` replaced, whose mistakes are never passed over.
         open_files: the files that are being read, outermost first.
         components: the components already read, by the path of their file.
         documents: the files already read; None for one that cannot be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    overrides: tuple[Loc, ...] = ()
     open_files: list[Path] = field(default_factory=list)
     components: dict[Path, Any] = field(default_factory=dict)
     documents: dict[Path, Document | None] = field(default_factory=dict)
@@ -88,6 +92,13 @@ class Node:
         """Add a mistake at this node."""
         self.session.problems.append(self.document.problem(self.loc, message, remedy or ""))
 
+    def add_warning(self, message: str, remedy: str | None = None) -> None:
+        """Add that this node is passed over; a mistake where ``--set`` made it."""
+        if any(loc[: len(self.loc)] == self.loc for loc in self.session.overrides):
+            self.add_problem(message, remedy)
+        else:
+            self.session.warnings.append(self.document.problem(self.loc, message, remedy or ""))
+
     def add_mismatch(self, expected: str, remedy: str | None = None) -> None:
         """Add a mistake that says what was found here and what was expected."""
         self.add_problem(f"Found {short_repr(self.data)}; expected {expected}.", remedy)
@@ -130,6 +141,13 @@ class Node:
             near = _near_name(str(key), names)
             if near or closed:
                 node.add_problem("There is no such field here.", near or suggest(str(key), known))
+
+    def warn_of_unknown_fields(self, known: Iterable[str]) -> None:
+        """Add a warning for every field that is not ``known``, as the Azure tools ignore it."""
+        for name, entry in self.entries():
+            if name not in known:
+                remedy = _near_name(name, known) or suggest(name, known)
+                entry.add_warning("There is no such field here; it has no effect.", remedy)
 
     def entries(self, key: str | None = None) -> Iterator[tuple[str, Node]]:
         """The fields of a mapping whose keys are free names, such as ``inputs``."""

@@ -69,6 +69,8 @@ def check(
     def table() -> None:
         for problem in problems:
             print(visible(str(problem), lines=True))
+        for warning in _warnings(files, problems):
+            note(f"Warning: {visible(str(warning), lines=True)}")
         note(_summary(files, problems))
 
     show(context, problems, table)
@@ -225,6 +227,18 @@ def _job_problems(job: Job, file: Path, chosen: str) -> list[Problem]:
     project = find_project(file.absolute().parent)
     undeclared = [] if project is None else list(undeclared_compute(job, project, chosen))
     return [*workspace_type(chosen).unsupported_problems(job), *undeclared]
+
+
+def _warnings(files: list[Path], problems: list[Problem]) -> list[Problem]:
+    """What Azure ML's own tools pass over in the jobs in which nothing is wrong."""
+    from mlops_dagster.aml import kind_of, load_job
+
+    wrong = {problem.file.absolute() for problem in problems}
+    found: dict[Problem, None] = {}
+    for file in files:
+        if file.name != PROJECT_FILE and file.absolute() not in wrong and kind_of(file) == "job":
+            found |= dict.fromkeys(load_job(file).warnings)
+    return list(found)
 
 
 def _summary(files: list[Path], problems: list[Problem]) -> str:

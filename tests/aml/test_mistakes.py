@@ -46,7 +46,7 @@ def test_mistakes_in_several_files_are_told_at_once_each_at_its_own_line(write: 
                 jobs:
                   a:
                     component: ./parts/a.yml
-                    inputs: {x: 1, z: 2}
+                    inputs: {x: one}
                   b:
                     component: ./parts/a.yml
                     inputs: {x: 1}
@@ -66,7 +66,7 @@ def test_mistakes_in_several_files_are_told_at_once_each_at_its_own_line(write: 
 
     assert [line.partition(": ")[0] for line in found(path)] == [
         "env.yml:1 dependencies.1.pip",
-        "it.yml:5 jobs.a.inputs.z",
+        "it.yml:5 jobs.a.inputs.x",
         "a.yml:3 command",
         "a.yml:4 code",
         "a.yml:7 inputs.x.minimum",

@@ -197,3 +197,17 @@ def test_a_parallel_task_that_submitting_would_refuse_is_told(mlops: Mlops, here
     ran = mlops("check")
     assert ran.status == 2
     assert "pipeline.yml:8: jobs.score.task.type: A parallel task of type model" in ran.out
+
+
+def test_a_warning_is_told_and_is_no_mistake(mlops: Mlops, here: Path) -> None:
+    (here / "pipeline.yml").write_text(
+        f"type: pipeline\nsettings:\n  default_computer: azureml:cpu\njobs:\n"
+        f"  one: {{command: date, {ENVIRONMENT.strip()}}}\n"
+    )
+    ran = mlops("check")
+    assert ran.status == 0
+    assert "Warning: pipeline.yml:3: settings.default_computer: There is no such field" in ran.err
+    assert "1 file checked: no mistake found." in ran.err
+    validated = mlops("job", "validate", "-f", "pipeline.yml")
+    assert validated.status == 0
+    assert "settings.default_computer: There is no such field" in validated.out + validated.err

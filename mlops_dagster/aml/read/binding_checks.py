@@ -177,16 +177,23 @@ def check_output_path(node: Node, path: str, outputs: Mapping[str, OutputSpec]) 
 def check_inputs_given(
     node: Node, component: Component, given: Mapping[str, InputValue], *, step: bool
 ) -> None:
-    """Add a mistake for each input that the component does not declare, or requires in vain."""
+    """Add a mistake for each input that the component requires in vain, or does not declare.
+
+    The Azure tools take an undeclared input out of a step: that is a warning.
+    """
     if isinstance(component, ComponentReference | UnsupportedComponent):
         return
     what = f"The component{f' {component.name!r}' if component.name else ''}"
     inputs = node.at("inputs")
     for name in given:
-        if name not in component.inputs:
-            inputs.at(name).add_problem(
-                f"{what} declares no input {name!r}.", suggest(name, component.inputs)
-            )
+        if name in component.inputs:
+            continue
+        remedy = suggest(name, component.inputs)
+        if step:
+            message = f"{what} declares no input {name!r}; it is left out."
+            inputs.at(name).add_warning(message, remedy)
+        else:
+            inputs.at(name).add_problem(f"{what} declares no input {name!r}.", remedy)
     for name, spec in component.inputs.items():
         if name in given or spec.optional or spec.default is not None or inputs.has(name):
             continue

@@ -62,7 +62,7 @@ def read_job(node: Node) -> Job | None:
     )
     if not node.session.problems:
         node.session.problems += bound_literal_problems(job)
-    return job
+    return job.model_copy(update={"warnings": tuple(node.session.warnings)})
 
 
 def _job_type(node: Node) -> str | None:

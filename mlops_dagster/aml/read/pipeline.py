@@ -19,6 +19,11 @@ from mlops_dagster.aml.read.legacy_syntax import follow_step_inputs
 from mlops_dagster.aml.read.step import ComponentReader, finish_step, read_draft
 
 FIELDS = ("jobs", "settings", "compute")
+_SETTINGS = (
+    "default_compute", "default_datastore", "continue_on_step_failure", "force_rerun",
+    "continue_run_on_failed_optional_input", "on_init", "on_finalize", "default_compute_target",
+    "skip_validation", "component_skip_validation",
+)  # fmt: skip
 _STEP_NAME = re.compile(r"[a-z_][a-z\d_]*")
 
 
@@ -68,12 +73,7 @@ def read_settings(node: Node) -> PipelineSettings:
     """What all steps share."""
     if not node.expect_mapping():
         return PipelineSettings()
-    node.check_fields(
-        ("default_compute", "default_datastore", "continue_on_step_failure", "force_rerun",
-         "continue_run_on_failed_optional_input", "on_init", "on_finalize", "default_compute_target",
-         "skip_validation", "component_skip_validation"),
-        closed=False,
-    )  # fmt: skip
+    node.warn_of_unknown_fields(_SETTINGS)
     for name in ("default_compute", "default_datastore"):
         text = node.text(name)
         if text is not None and not text.startswith(("azureml:", "${{")) and text != "serverless":

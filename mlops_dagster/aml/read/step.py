@@ -258,6 +258,8 @@ def finish_step(draft: Draft, scope: Scope, *, in_loop: bool = False) -> Step:
     _check_other_bindings(draft, scope)
     if not in_loop and component.type not in CONTROL:
         check_inputs_given(node, component, given | _searched_inputs(draft), step=True)
+        if not isinstance(component, ComponentReference):
+            given = {name: value for name, value in given.items() if name in component.inputs}
     _check_own_texts(draft, component)
     return build_step(node, component, given, draft.outputs, draft.sweep, name=draft.name)
 

@@ -82,7 +82,7 @@ def unsupported_problems(job: Job | Component) -> list[Problem]:
 
 
 def notes(job: Job) -> list[str]:
-    """One line, where anything in the job is accepted and has no effect here; else none."""
+    """What in the job is accepted and has no effect: on Azure either, or only here."""
     idle = dict.fromkeys(
         name for location in step_locations(job) for name in _without_effect(location.step)
     )
@@ -94,7 +94,8 @@ def notes(job: Job) -> list[str]:
         parts.append(f"not started: {_listed('service', services)}")
     if idle:
         parts.append(f"without effect: {', '.join(idle)}")
-    return [f"On this machine {'; '.join(parts)}."] if parts else []
+    here = [f"On this machine {'; '.join(parts)}."] if parts else []
+    return [*(" ".join(str(warning).split()) for warning in job.warnings), *here]
 
 
 def _unsupported(location: StepLocation) -> Iterator[Problem]:
