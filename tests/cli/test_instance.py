@@ -18,6 +18,7 @@ def root(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_dagster_lives_in_the_home_with_settings_that_it_takes(root: Path) -> None:
     from dagster import DagsterInstance
+    from dagster._core.instance.config import PoolGranularity
 
     (root / "projects" / "p").mkdir(parents=True)
     place = find_place(root / "projects" / "p")
@@ -26,6 +27,11 @@ def test_dagster_lives_in_the_home_with_settings_that_it_takes(root: Path) -> No
     assert place.environment()["MLOPS_HOME"] == str(root / ".mlops")
     with DagsterInstance.from_config(str(place.dagster_home)) as instance:
         assert not instance.telemetry_enabled
+        config = instance.get_concurrency_config()
+    # Counted by runs: a run that is killed keeps no slot of its compute target's pool.
+    assert config.pool_config.pool_granularity is PoolGranularity.RUN
+    assert config.run_queue_config is not None
+    assert config.run_queue_config.max_concurrent_runs == 2
 
 
 def test_settings_that_were_changed_stay_as_they_are(root: Path) -> None:

@@ -170,11 +170,11 @@ def tiny(tmp_path: Path, mlops_home: Path, monkeypatch: pytest.MonkeyPatch) -> I
     for each in (folder, control, home):
         each.mkdir()
     (home / "dagster.yaml").write_text(INSTANCE, encoding="utf-8")
+    (folder / "project.yaml").write_text(PROJECT, encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     with dg.DagsterInstance.get() as instance:
         workspace = connect(project=folder)
         project = Tiny(folder, control, instance, workspace)
-        project.write("project.yaml", PROJECT)
         project.write("schemas/numbers.yml", SCHEMA)
         project.write("pipelines/ingest.yml", INGEST)
         project.write("pipelines/train.yml", TRAIN.replace("CONTROL", str(control)))

@@ -106,6 +106,15 @@ def test_a_failed_step_tells_the_end_of_its_log_and_nothing_else(tiny: Tiny) -> 
     assert started == {"tiny__train__fit"}
 
 
+def test_the_steps_of_one_compute_target_share_a_pool(tiny: Tiny) -> None:
+    tiny.edit("pipelines/train.yml", "  report:\n", "  report:\n    compute: azureml:gpu\n")
+    job = tiny.definitions().resolve_implicit_global_asset_job_def()
+    pools = {node.name: node.definition.pools for node in job.graph.nodes}
+    assert pools["tiny__ingest__write"] == pools["tiny__train__fit"] == {"tiny/cpu"}
+    assert pools["tiny__train__report"] == {"tiny/gpu"}
+    assert pools["tiny__numbers"] == set()
+
+
 def test_an_unknown_compute_fails_before_anything_runs(tiny: Tiny) -> None:
     tiny.edit("pipelines/ingest.yml", "azureml:cpu", "azureml:gpu")
 

@@ -22,8 +22,15 @@ run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
   config:
-    max_concurrent_runs: 2
     dequeue_interval_seconds: 1
+# A step belongs to the pool of its compute target (flight_delays/cpu-cluster). Where you give a pool
+# a limit (Deployment, Concurrency), the runs beyond it wait in the queue. Counted by runs: a run
+# that was killed holds nothing back for longer than it takes to be seen.
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+  pools:
+    granularity: run
 # Sensors do not wait for one another, so that one may watch a folder or queue without a pause.
 sensors:
   use_threads: true
