@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch, Schema
 
 _TRIES = 30
+# Commits; whoever opens the table reads those after the last checkpoint one by one.
+_CHECKPOINT_INTERVAL = "20"
 _VIOLATED = "Invalid data found"  # what Delta's library says of a constraint of the table
 _SAMPLE = 100  # rows that a rehearsal has Delta's writer write, into memory
 
@@ -184,8 +186,13 @@ def _write_once(
 
     table = tables.open(uri)
     if table is None:
-        options = dict(tables.options)
-        DeltaTable.create(uri, schema_of(None), mode="ignore", storage_options=options)
+        DeltaTable.create(
+            uri,
+            schema_of(None),
+            mode="ignore",
+            storage_options=dict(tables.options),
+            configuration={"delta.checkpointInterval": _CHECKPOINT_INTERVAL},
+        )
         return None
     known = transaction_versions(table, wanted)
     pending = {drop: version for drop, version in wanted.items() if known.get(drop, 0) < version}
