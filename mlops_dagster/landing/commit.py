@@ -93,8 +93,8 @@ def commit(
         lambda pending, schema: score_rows(pending, paths, results, schema, model, at),
         replaces=False,
     )
-    if earlier := scored.keys() - written:
-        _refuse_other_rows(tables, earlier, quarantined, paths, results)
+    others = {drop: offer for drop, offer in quarantined.items() if drop not in written}
+    _refuse_other_rows(tables, others, paths, results)
     _write(
         tables,
         tables.quarantine,
@@ -266,24 +266,22 @@ def _widen(table: DeltaTable, existing: Schema, schema: Schema) -> None:
 
 
 def _refuse_other_rows(
-    tables: Tables,
-    drops: Collection[str],
-    quarantined: Mapping[str, int],
-    paths: Mapping[str, str],
-    results: Results,
+    tables: Tables, offers: Mapping[str, int], paths: Mapping[str, str], results: Results
 ) -> None:
-    """Raise WrongOutput where the table has other rows of a drop than these results.
+    """Raise WrongOutput where the scores have rows of a drop that are rejected now, or lack others.
 
-    Only drops whose rejected rows are still to be written are looked at.
+    Args:
+        offers: of the drops to look at; those whose rejected rows are written are passed over.
     """
-    table = tables.open(tables.quarantine)
-    known = transaction_versions(table, drops) if table is not None else {}
-    pending = [drop for drop in drops if known.get(drop, 0) < quarantined[drop]]
+    table = tables.open(tables.quarantine) if offers else None
+    known = transaction_versions(table, offers) if table is not None else {}
+    pending = [drop for drop, offer in offers.items() if known.get(drop, 0) < offer]
     scores = tables.open(tables.scores) if pending else None
-    if scores is None:
+    earlier = transaction_versions(scores, pending) if scores is not None else {}
+    if scores is None or not earlier:
         return
-    tallies = {drop: results.rejected_tally(drop) for drop in pending}
-    for part in table_rows(scores, ["drop_id", ROW], drops=pending):
+    tallies = {drop: results.rejected_tally(drop) for drop in earlier}
+    for part in table_rows(scores, ["drop_id", ROW], drops=earlier):
         tally_rows(tallies, part.column("drop_id"), part.column(ROW))
     for drop, tally in tallies.items():
         if tally.problem is not None:

@@ -28,7 +28,7 @@ from mlops_dagster.landing import (
     scoring,
     tick,
 )
-from tests.landing.place import AT_ONCE, SOON, Place, expected, score_files
+from tests.landing.place import AT_ONCE, SOON, Place, Score, expected, score_files
 from tests.landing.written import tables_in, write_and_commit
 
 UNFIT: dict[str, pa.Array] = {
@@ -195,29 +195,43 @@ def test_outputs_that_are_gone_between_the_two_commits_are_made_anew_for_the_sec
     assert differences(place.landing) == []
 
 
+def rejects_the_first(drops: Path, scores: Path, rejected: Path) -> None:
+    for file in drops.iterdir():
+        file.write_text(file.read_text().replace(",1\n", ",worse\n").replace(",bad", ",2"))
+    score_files(drops, scores, rejected)
+
+
+def rejects_the_file(drops: Path, scores: Path, rejected: Path) -> None:
+    for file in drops.iterdir():
+        file.write_text("other\n1\n2\n3\n")
+    score_files(drops, scores, rejected)
+
+
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        (rejects_the_first, "row 1 missing, row 0 twice"),
+        (rejects_the_file, "row 1 missing, 1 without a number"),
+    ],
+)
 def test_rows_rejected_by_another_attempt_than_scored_the_rest_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: Score, problem: str
 ) -> None:
     place = Place.make(tmp_path / "x", rules=Rules(SOON, attempts=2, retry_delay=AT_ONCE))
-    place.drop("a.csv", [1, "bad", 3])
+    path = place.drop("a.csv", [1, "bad", 3])
+    content = path.read_bytes()
     batch = killed_while(place, monkeypatch, commit, "quarantine_schema", after=1)
     shutil.rmtree(place.root / "jobs")
-
-    def rejects_the_first(drops: Path, scores: Path, rejected: Path) -> None:
-        for file in drops.iterdir():
-            file.write_text(file.read_text().replace(",1\n", ",worse\n").replace(",bad", ",2"))
-        score_files(drops, scores, rejected)
-
-    place.workspace.score = rejects_the_first
+    place.workspace.score = other
     place.score(batch)
     (outcome,) = place.run()
     assert outcome.state is BatchState.FAILED
-    assert "row 1 missing, row 0 twice" in (outcome.error or "")
+    assert problem in (outcome.error or "")
     (difference,) = differences(place.landing)
     assert "it is failed, and rows of it are in the tables" in str(difference)
     place.workspace.score = score_files
+    assert path.read_bytes() == content
     replay(place.landing, difference.drop.id)
-    shutil.rmtree(place.landing.staging, ignore_errors=True)
     place.run()
     assert place.keys() == Counter(["a.csv:0", "a.csv:2"])
     assert place.quarantine()["row"].tolist() == [1]
