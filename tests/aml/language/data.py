@@ -217,6 +217,16 @@ OUTPUTS = (
         logs="wrote",
     ),
     Row(
+        "output-artifacts",
+        "an output named `artifacts`",
+        _written("{type: uri_folder}", "echo x > outputs/x && echo wrote").replace(
+            "it:", "artifacts:"
+        ),
+        says="What the step leaves in `./outputs` and `./logs`.",
+        test="tests/workspace/local/running/test_outputs.py"
+        "::test_the_output_named_artifacts_is_what_a_step_left_in_outputs_and_logs",
+    ),
+    Row(
         "output-models",
         "`mlflow_model`, `custom_model`, `triton_model`",
         _written("{type: custom_model}", "echo x > ${{outputs.it}}/x && echo wrote"),

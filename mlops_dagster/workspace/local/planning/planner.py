@@ -352,7 +352,11 @@ class _Draft:
     ) -> Output:
         value = value or OutputValue()
         type_ = value.type or type_
-        default = self._storage.default_output(context.job, name, type_, context.datastore)
+        default = (
+            records.artifacts_uri(context.job)
+            if name in records.ARTIFACTS and type_ == "uri_folder"
+            else self._storage.default_output(context.job, name, type_, context.datastore)
+        )
         if value.path is None or sole_binding(value.path) is not None:
             return Output(type_, default, False, value.name, value.version)
         uri = fill(

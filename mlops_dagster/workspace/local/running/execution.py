@@ -233,9 +233,10 @@ def _check(task: Task, name: str, output: Output) -> None:
     """Whether the command wrote an output; an empty folder is one, and is mentioned."""
     place = task.outputs[name]
     if output.type == "uri_file":
-        if not place.is_file():
-            found = "is a folder" if place.is_dir() else "was not written"
-            message = f"The command succeeded, but its output {name!r} (uri_file) {found}."
+        if place.is_dir():  # as Spark writes a file
+            task.note(f"The output {name!r} (uri_file) is a folder.")
+        elif not place.is_file():
+            message = f"The command succeeded, but its output {name!r} (uri_file) was not written."
             raise _Refused(f"{message} It is to write one file to ${{{{outputs.{name}}}}}.")
         return
     if not place.exists():
@@ -244,7 +245,8 @@ def _check(task: Task, name: str, output: Output) -> None:
         if output.type in MODEL_TYPES:
             message = f"The command succeeded, but its output {name!r} ({output.type}) is empty."
             raise _Refused(f"{message} It is to save a model to ${{{{outputs.{name}}}}}.")
-        task.note(f"The output {name!r} is an empty folder.")
+        if output.uri != records.artifacts_uri(task.step.job):
+            task.note(f"The output {name!r} is an empty folder.")
 
 
 def register(context: RunContext, step: PlannedStep, output: Output) -> str | None:
@@ -262,8 +264,10 @@ def register(context: RunContext, step: PlannedStep, output: Output) -> str | No
     from mlops_dagster.workspace.local.storage.data import LocalData
 
     data = LocalData(context.state, context.storage)
+    is_folder = context.storage.path_of(output.uri).is_dir()
+    type = "uri_folder" if output.type == "uri_file" and is_folder else output.type
     return data.register(
-        output.name, output.uri, type=output.type, version=output.version, job=step.job
+        output.name, output.uri, type=type, version=output.version, job=step.job
     ).reference
 
 

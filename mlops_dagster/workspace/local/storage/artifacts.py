@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mlops_dagster.system import atomic
-from mlops_dagster.system.files import keep_only_files, remove_tree
+from mlops_dagster.system.files import keep_only_files, make_read_only, remove_tree
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.records.jobs import artifacts_uri
 from mlops_dagster.workspace.local.storage import progress
@@ -42,6 +42,7 @@ def keep(home: Path, storage: Storage, job: str) -> None:
         for problem in keep_only_files(folder):
             logs.note(home, job, f"Left out of ./{name}: {problem}")
         if folder.is_dir() and any(folder.iterdir()):
+            make_read_only(folder)
             place.mkdir(parents=True, exist_ok=True)
             atomic.remove_folder(place / name)
             folder.rename(place / name)

@@ -205,13 +205,7 @@ class Storage:
         unless another job has handed over what it had staged. Raises InvalidRequest where no
         output can go to ``uri``.
         """
-        target = self._writable(uri)
-        if type == "uri_file" and target.is_dir():
-            raise InvalidRequest(
-                f"{uri} is a folder, and the output {output!r} is a uri_file.",
-                remedy="Write the path of a file, or make the output a uri_folder.",
-            )
-        place = self.staged_by(job) / "outputs" / output / target.name
+        place = self.staged_by(job) / "outputs" / output / self._writable(uri).name
         with writing(self._home):
             (place.parent if type == "uri_file" else place).mkdir(parents=True, exist_ok=True)
         return place

@@ -166,3 +166,35 @@ def test_a_link_to_a_device_is_left_out_and_said_and_a_download_does_not_follow_
     (kept / "outputs/zero").symlink_to("/dev/zero")  # as an earlier version kept it
     local.jobs.download(record.name, tmp_path / "got")
     assert contents(tmp_path / "got/artifacts/outputs") == {"kept": "1"}
+
+
+def test_the_output_named_artifacts_is_what_a_step_left_in_outputs_and_logs(
+    local: LocalWorkspace, job: WriteJob
+) -> None:
+    text = """
+        type: pipeline
+        jobs:
+          write:
+            command: echo 1 > outputs/number.txt; echo 2 > ${{outputs.artifacts}}/more.txt
+            outputs: {artifacts: {type: uri_folder}}
+          read:
+            command: cat ${{inputs.before}}/outputs/number.txt ${{inputs.before}}/more.txt
+            inputs: {before: {path: "${{parent.jobs.write.outputs.artifacts}}"}}
+    """
+    record = run(local, job, text)
+    (step,) = [each for each in local.jobs.list(parent=record.name) if each.step == "read"]
+    assert local.jobs.log(step.name) == "1\n2\n"
+
+
+def test_a_file_output_that_was_written_as_a_folder_is_kept(
+    local: LocalWorkspace, job: WriteJob
+) -> None:
+    text = f"""
+        command: mkdir ${{{{outputs.out}}}} && echo 1 > ${{{{outputs.out}}}}/part-0
+        outputs: {{out: {{type: uri_file, name: parts, path: "{DATASTORE}/table.parquet"}}}}
+    """
+    for _ in range(2):
+        record = run(local, job, text)
+        assert contents(local.data.local_path(record.outputs["out"].uri)) == {"part-0": "1"}
+        assert "The output 'out' (uri_file) is a folder." in local.jobs.log(record.name)
+    assert local.data.get("parts").type == "uri_folder"

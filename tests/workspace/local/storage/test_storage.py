@@ -292,8 +292,10 @@ def test_a_file_never_takes_the_place_of_a_folder_nor_a_folder_that_of_a_file(
     uri = f"{DATASTORE}scores"
     path = publish(storage, f"{uri}/deep", x="1").parent
     publish(storage, uri, file="1")
-    with pytest.raises(InvalidRequest, match="is a folder, and the output 'out' is a uri_file"):
-        storage.stage(uri, "uri_file", "job", "out")
+    staged = storage.stage(uri, "uri_file", "file", "out")
+    staged.write_text("2")
+    with pytest.raises(InvalidRequest, match="scores is a folder, and the output has a file there"):
+        storage.publish(staged, uri)
     with pytest.raises(InvalidRequest, match="scores/deep is a folder"):
         publish(storage, uri, deep="2", another="2")
     storage.discard("job")
