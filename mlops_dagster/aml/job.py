@@ -158,13 +158,20 @@ class SparkComponent(ComponentBase):
 
 
 class PipelineSettings(Value):
-    """Settings of a pipeline; a step's own compute and outputs' own paths come first."""
+    """Settings of a pipeline; a step's own compute and outputs' own paths come first.
+
+    Attributes:
+        on_init, on_finalize: the step that runs before all others, and the one that runs when all
+            others have ended, however they did.
+    """
 
     default_compute: str | None = None
     default_datastore: str | None = None
     continue_on_step_failure: bool = True
     force_rerun: bool = False
     continue_run_on_failed_optional_input: bool = True
+    on_init: str | None = None
+    on_finalize: str | None = None
 
 
 class PipelineComponent(ComponentBase):

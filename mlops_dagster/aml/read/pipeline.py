@@ -44,6 +44,11 @@ def read_steps(
     jobs = node.at("jobs")
     if not jobs.is_set or jobs.data == {}:
         node.add_problem("The pipeline has no steps.", "Name them under `jobs:`.")
+    for field in ("on_init", "on_finalize"):
+        name = getattr(settings, field)
+        if name is not None and jobs.is_set and name not in jobs.data:
+            known = f"Its steps are {', '.join(map(str, jobs.data))}."
+            node.at("settings").at(field).add_problem(f"There is no step {name!r}.", known)
     outputs = common["outputs"]
     written = {name: entry for name, entry in jobs.entries() if _check_step_name(entry, name)}
     named = follow_step_inputs(written)
@@ -87,6 +92,8 @@ def read_settings(node: Node) -> PipelineSettings:
         continue_run_on_failed_optional_input=node.boolean(
             "continue_run_on_failed_optional_input", default=True
         ),
+        on_init=node.text("on_init"),
+        on_finalize=node.text("on_finalize"),
     )
 
 

@@ -19,6 +19,12 @@ second:
   inputs: {file: "${{parent.jobs.first.outputs.file}}"}
 """
 
+_THREE = """
+first: {command: "true", environment: azureml:any@latest}
+middle: {command: "true", environment: azureml:any@latest}
+last: {command: "true", environment: azureml:any@latest}
+"""
+
 PIPELINES = (
     Row(
         "pipeline",
@@ -191,7 +197,16 @@ PIPELINES = (
             _TWO,
             "settings: {default_compute: azureml:cpu, continue_run_on_failed_optional_input: true}",
         ),
-        test=f"{_PIPELINES}::test_an_optional_input_that_is_not_given_leaves_its_part_of_the_command_out",
+        test=f"{_PIPELINES}::test_a_step_runs_without_an_optional_input_whose_step_failed_where_it_may",
+    ),
+    Row(
+        "settings-on-init",
+        "`settings.on_init`, `settings.on_finalize`",
+        pipeline(
+            _THREE,
+            "settings: {default_compute: azureml:cpu, on_init: first, on_finalize: last}",
+        ),
+        test=f"{_PIPELINES}::test_the_first_and_the_last_step_run_before_and_after_all_others_whatever_fails",
     ),
 )
 

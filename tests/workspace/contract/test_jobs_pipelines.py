@@ -262,6 +262,71 @@ def test_a_pipelines_output_goes_where_the_yaml_says_and_registers_itself(
     assert workspace.data.get("totals").uri == place
 
 
+def test_the_first_and_the_last_step_run_before_and_after_all_others_whatever_fails(
+    workspace: Workspace, job: WriteJob, tmp_path: Path
+) -> None:
+    step = "command: 'echo {0} >> {1}/order; exit {2}'"
+    text = f"""
+        type: pipeline
+        settings: {{on_init: first, on_finalize: last, continue_on_step_failure: false}}
+        jobs:
+          last: {{{step.format("last", tmp_path, 0)}}}
+          middle: {{{step.format("middle", tmp_path, 1)}}}
+          first: {{{step.format("first", tmp_path, 0)}}}
+    """
+    record = workspace.jobs.wait(workspace.jobs.submit(job(text)).name, timeout=60)
+    assert record.status is JobStatus.FAILED
+    assert (tmp_path / "order").read_text().split() == ["first", "middle", "last"]
+    steps = {step.step: step.status for step in workspace.jobs.list(parent=record.name)}
+    assert steps["last"] is JobStatus.COMPLETED
+
+
+def test_where_the_first_step_fails_only_the_last_one_runs(
+    workspace: Workspace, job: WriteJob
+) -> None:
+    text = """
+        type: pipeline
+        settings: {on_init: first, on_finalize: last}
+        jobs:
+          last: {command: 'true'}
+          middle: {command: 'true'}
+          first: {command: exit 1}
+    """
+    record = workspace.jobs.wait(workspace.jobs.submit(job(text)).name, timeout=60)
+    steps = {step.step: step for step in workspace.jobs.list(parent=record.name)}
+    assert steps["middle"].status is JobStatus.CANCELED
+    assert steps["middle"].error == "It was not run: step first failed."
+    assert steps["last"].status is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_step_runs_without_an_optional_input_whose_step_failed_where_it_may(
+    workspace: Workspace, job: WriteJob, tmp_path: Path, goes_on: bool
+) -> None:
+    (tmp_path / "opt.yml").write_text(
+        "type: command\nname: opt\nenvironment: azureml:any@latest\n"
+        "inputs: {x: {type: uri_file, optional: true}}\n"
+        "command: echo ran $[[with ${{inputs.x}}]]\n"
+    )
+    text = f"""
+        type: pipeline
+        settings: {{continue_run_on_failed_optional_input: {str(goes_on).lower()}}}
+        jobs:
+          a: {{command: exit 3, outputs: {{o: {{type: uri_file}}}}}}
+          b:
+            type: command
+            component: opt.yml
+            inputs: {{x: "${{{{parent.jobs.a.outputs.o}}}}"}}
+    """
+    record = workspace.jobs.wait(workspace.jobs.submit(job(text)).name, timeout=60)
+    assert record.status is JobStatus.FAILED
+    steps = {step.step: step for step in workspace.jobs.list(parent=record.name)}
+    if goes_on:
+        assert workspace.jobs.log(steps["b"].name) == "ran\n"
+    else:
+        assert steps["b"].status is JobStatus.CANCELED
+
+
 def test_an_optional_input_that_is_not_given_leaves_its_part_of_the_command_out(
     workspace: Workspace, job: WriteJob, tmp_path: Path
 ) -> None:

@@ -122,6 +122,8 @@ class PlannedStep:
         code: digest of the code snapshot.
         nodes: how many it asks for, which may be more than its target on this machine has.
         timeout: seconds after which it is ended.
+        after: the steps that must have completed before, beside those that it reads from.
+        finalizes: the steps that must have ended before, however they did.
         deterministic: whether what it writes follows from what it is given.
         reuse: whether a completed job with the same fingerprint may stand in for it.
         takes_over: the completed job of a resumed pipeline that stands in for it in any case.
@@ -143,6 +145,8 @@ class PlannedStep:
     environment_variables: dict[str, str] = field(default_factory=dict)
     nodes: int = 1
     timeout: float | None = None
+    after: tuple[str, ...] = ()
+    finalizes: tuple[str, ...] = ()
     deterministic: bool = True
     reuse: bool = False
     takes_over: str | None = None
@@ -152,8 +156,9 @@ class PlannedStep:
 
     @property
     def upstreams(self) -> set[str]:
-        """The steps that must have completed before."""
-        return {item.job for item in self.inputs.values() if isinstance(item, Produced)}
+        """The steps that must have ended before."""
+        read = (item.job for item in self.inputs.values() if isinstance(item, Produced))
+        return {*read, *self.after, *self.finalizes}
 
 
 @dataclass(frozen=True)
@@ -213,8 +218,8 @@ def _step(data: dict[str, Any]) -> PlannedStep:
     inputs = {name: _input(value) for name, value in data["inputs"].items()}
     outputs = {name: Output(**value) for name, value in data["outputs"].items()}
     trials = Trials(**data["trials"]) if data["trials"] else None
-    resumes = tuple(data["resumes"])
-    parts = {"inputs": inputs, "outputs": outputs, "trials": trials, "resumes": resumes}
+    names = {field: tuple(data[field]) for field in ("after", "finalizes", "resumes")}
+    parts = {"inputs": inputs, "outputs": outputs, "trials": trials, **names}
     return PlannedStep(**{**data, **parts, "runtime": Runtime(**data["runtime"])})
 
 

@@ -133,6 +133,8 @@ def _new_step(
         outputs={
             name: _output(output, job, name, storage) for name, output in step.outputs.items()
         },
+        after=tuple(names[job] for job in step.after),
+        finalizes=tuple(names[job] for job in step.finalizes),
         takes_over=step.job if taken_over else None,
         resumes=() if taken_over else (step.job, *step.resumes),
     )

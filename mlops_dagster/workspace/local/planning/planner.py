@@ -13,7 +13,7 @@ from mlops_dagster.aml.control_flow import expand_control_flow
 from mlops_dagster.aml.document import read_document
 from mlops_dagster.aml.input_literals import literal_problem
 from mlops_dagster.aml.inputs_outputs import InputSpec, InputValue, OutputValue, Scalar
-from mlops_dagster.aml.job import Job, PipelineComponent, Step, SweepLimits
+from mlops_dagster.aml.job import Job, PipelineComponent, PipelineSettings, Step, SweepLimits
 from mlops_dagster.aml.references import LocalPath, parse_reference
 from mlops_dagster.errors import InvalidDocument, InvalidRequest, NotFound, Unsupported
 from mlops_dagster.workspace.local.ground.options import PlanOptions
@@ -223,9 +223,11 @@ class _Draft:
             planned[key] = self.add(child, inner, child_outputs(child, step, places))
             under_way.remove(key)
 
+        first = len(self.steps)
         for key in component.jobs:
             if key not in planned:
                 add(key)
+        self._order_first_and_last(first, context, settings)
         outputs = {
             binding.names[0]: planned[key][output]
             for key, child in component.jobs.items()
@@ -238,6 +240,28 @@ class _Draft:
             )
         )
         return outputs
+
+    def _order_first_and_last(
+        self, first: int, context: StepContext, settings: PipelineSettings
+    ) -> None:
+        """Put the steps of ``on_init`` before, and those of ``on_finalize`` after, all others.
+
+        Args:
+            first: where the steps of the pipeline begin.
+        """
+        start = len(context.path) + 1 if context.path else 0
+        steps = self.steps[first:]
+        keys = [step.path[start:].partition(".")[0] for step in steps]
+        jobs = [step.job for step in steps]
+        before = tuple(job for job, key in zip(jobs, keys, strict=True) if key == settings.on_init)
+        others = tuple(
+            job for job, key in zip(jobs, keys, strict=True) if key != settings.on_finalize
+        )
+        for at, (step, key) in enumerate(zip(steps, keys, strict=True), first):
+            if key == settings.on_finalize:
+                self.steps[at] = replace(step, finalizes=others)
+            elif key != settings.on_init:
+                self.steps[at] = replace(step, after=before)
 
     def _add_step(
         self,
@@ -319,6 +343,8 @@ class _Draft:
         if isinstance(given, str):
             if (binding := sole_binding(given)) and binding.root.startswith("parent."):
                 source = bound_input(binding, context)
+                if isinstance(source, Produced) and spec.optional:
+                    return replace(source, optional=context.runs_without_optional)
                 if not isinstance(source, Value):
                     return source
                 if not spec.is_data:

@@ -24,6 +24,7 @@ class StepContext:
     reuse: bool = False
     compute: str | None = None
     datastore: str | None = None
+    runs_without_optional: bool = False
     inputs: Mapping[str, Input | None] = field(default_factory=dict)
     sibling: Callable[[str, str], Input | None] = lambda _step, _output: None
 
@@ -53,6 +54,7 @@ def child_context(
         reuse=context.reuse and not settings.force_rerun,
         compute=fill(compute, lookup) if compute else context.compute,
         datastore=_datastore_name(datastore) if datastore else context.datastore,
+        runs_without_optional=settings.continue_run_on_failed_optional_input,
         inputs=inputs,
         sibling=sibling,
     )

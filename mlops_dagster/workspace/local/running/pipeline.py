@@ -79,7 +79,8 @@ class _Pipeline:
         if self._status[job] is JobStatus.FAILED:
             self._failed.append(job)
             if not self._context.plan.continue_on_failure:
-                self._executor.cancel(set(self._steps) - set(self._status))
+                going_on = {job for job, step in self._steps.items() if step.finalizes}
+                self._executor.cancel(set(self._steps) - set(self._status) - going_on)
         for pipeline in reversed(self._context.plan.pipelines):
             if pipeline.parent is not None:
                 self._end_pipeline(pipeline)
@@ -98,6 +99,9 @@ class _Pipeline:
                 if status is not JobStatus.COMPLETED:
                     upstream = self._steps[item.job].path
                     return f"It was not run: step {upstream}, which writes {name}, {_ending_of(status)}."
+        for job in step.after:
+            if (status := self._status[job]) is not JobStatus.COMPLETED:
+                return f"It was not run: step {self._steps[job].path} {_ending_of(status)}."
         if self._executor.is_canceled(step.job):
             if self._failed and not self._context.plan.continue_on_failure:
                 return f"It was not run: step {self._steps[self._failed[0]].path} failed."
