@@ -25,6 +25,7 @@ from mlops_dagster.landing.results import Results, WrongOutput, collect
 from mlops_dagster.landing.retries import Failure
 from mlops_dagster.landing.staging import Facts, StagedBatch, stage, unstage
 from mlops_dagster.landing.values import Batch, BatchOutcome, BatchRecord, BatchState, now
+from mlops_dagster.system.files import writing
 from mlops_dagster.workspace.ports import JobRecord, JobStatus, Workspace
 
 # Tags of a job: the landing and the batch that it belongs to, and its input that takes the drops.
@@ -77,7 +78,8 @@ def score_batch(
     if record.state is BatchState.COMMITTING:
         return _commit_results(landing, record, ledger.frozen_results(batch_id), workspace, scoring)
 
-    staged = stage(record.batch, landing.source, landing.rules.acceptance, landing.staging)
+    with writing(landing.staging):
+        staged = stage(record.batch, landing.source, landing.rules.acceptance, landing.staging)
     job = None
     if staged.facts.staged:
         job = _submit(landing, record, staged, workspace, scoring, experiment, tags)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_dagster.aml.job import CommandComponent, Job, Limits, PipelineComponent, Step
+from mlops_dagster.errors import WorkspaceUnavailable
 from mlops_dagster.landing import (
     BatchState,
     DropState,
@@ -140,6 +141,21 @@ def test_what_the_workspace_did_not_carry_out_counts_for_nothing(tmp_path: Path)
     place.drop("b.csv", [1])
     place.run()
     assert place.keys() == expected({"a.csv": 1, "b.csv": 1})
+
+
+def test_a_state_folder_that_cannot_be_written_is_the_workspace_and_no_failure(
+    tmp_path: Path,
+) -> None:
+    place = Place.make(tmp_path / "x")
+    place.drop("a.csv", [1])
+    (request,) = tick(place.landing).requests
+    place.landing.staging.parent.mkdir()
+    place.landing.staging.write_text("in the way")
+    with pytest.raises(WorkspaceUnavailable, match="cannot be written"):
+        place.score(request.batch.id)
+    place.landing.staging.unlink()
+    place.run()
+    assert place.keys() == expected({"a.csv": 1})
 
 
 def test_a_ledger_of_an_older_version_is_read_and_goes_on(tmp_path: Path) -> None:
