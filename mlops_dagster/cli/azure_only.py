@@ -22,7 +22,8 @@ _WORKSPACE = (
 )
 _FEATURES = "There is no feature store here; register what it would give as a data asset."
 
-_COMMANDS = {
+# By the command's path without `mlops`, and by option.
+COMMANDS = {
     "job connect-ssh": "A job runs on this machine; what it writes is shown by: mlops job logs NAME",
     "job show-services": "A job has no services here but MLflow: mlops job show NAME --web",
     "model archive": _NO_ARCHIVE,
@@ -70,18 +71,8 @@ _COMMANDS = {
     "feature-store": _FEATURES,
     "feature-store-entity": _FEATURES,
 }
-_OPTIONS = {
+OPTIONS = {
     "--registry-name": _REGISTRY,
     "--skip-validation": "A job is always checked before it is submitted. Leave the option out.",
     "--datastore": "Files are copied into the state folder; there is nothing to choose. Leave it out.",
 }
-
-
-def reason_for_command(path: str) -> str | None:
-    """Why there is no such command, where ``az ml`` has it; else None."""
-    return _COMMANDS.get(path)
-
-
-def reason_for_option(option: str) -> str | None:
-    """Why there is no such option, where ``az ml`` has it; else None."""
-    return _OPTIONS.get(option)

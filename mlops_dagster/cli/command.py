@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mlops_dagster.cli.azure_only import reason_for_command, reason_for_option
+from mlops_dagster.cli import azure_only
 from mlops_dagster.cli.completion import names_of
 from mlops_dagster.cli.formats import Format, parse_query, print_data, query_result
 from mlops_dagster.cli.output import note
@@ -113,11 +113,10 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         for word in args:
-            if reason := reason_for_option(word.partition("=")[0]):
-                raise Unsupported(
-                    f"{word.partition('=')[0]} is not for this machine.", remedy=reason
-                )
-        return super().parse_args(ctx, _with_every_setting(args))
+            option = word.partition("=")[0]
+            if reason := azure_only.OPTIONS.get(option):
+                raise Unsupported(f"{option} is not for this machine.", remedy=reason)
+        return super().parse_args(ctx, repeat_options(args))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as the base class
         if self.epilog:
@@ -138,7 +137,7 @@ class Group(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         if args and args[0] not in self.commands:
             path = " ".join([*ctx.command_path.split()[1:], args[0]])
-            if reason := reason_for_command(path):
+            if reason := azure_only.COMMANDS.get(path):
                 raise Unsupported(f"There is no `mlops {path}`.", remedy=reason)
         return super().resolve_command(ctx, args)
 
@@ -149,55 +148,53 @@ def _with_options(
     """The function with the common options as parameters, which it does not get to see itself."""
     signature = inspect.signature(function, eval_str=True)
     takes_context = "context" in signature.parameters
-    parameters = {"context": _CONTEXT, **signature.parameters}
     added = {**(_OUTPUT if prints_data else {}), **_IGNORED}
+    parameters = {"context": _CONTEXT, **signature.parameters}
     if named is not None:
-        added["name_option"] = Annotated[
-            str | None,
-            typer.Option(
-                "--name",
-                "-n",
-                metavar="NAME",
-                help="The same as NAME.",
-                autocompletion=names_of(named),
-            ),
-        ]
-        argument = typer.Argument(
-            metavar="NAME",
-            help=f"The {named}'s name.",
-            show_default=False,
-            autocompletion=names_of(named),
-        )
-        parameters["name"] = parameters["name"].replace(
-            annotation=Annotated[str | None, argument], default=None
-        )
+        argument, added["name_option"] = _name_parameters(named)
+        parameters["name"] = parameters["name"].replace(annotation=argument, default=None)
     for name, annotation in added.items():
         default = False if annotation.__origin__ is bool else None
         parameters[name] = inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
         )
-    kinds = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters.values()]
 
     @functools.wraps(function)
     def call(**given: Any) -> None:
         context: typer.Context = given["context"] if takes_context else given.pop("context")
         common = {name: given.pop(name) for name in added}
-        context.obj = replace(
-            session(context), output=common.get("output"), query=common.get("query")
-        )
-        if common.get("query") is not None:
-            parse_query(common["query"])  # a wrong one is refused before anything is done
+        query = common.get("query")
+        context.obj = replace(session(context), output=common.get("output"), query=query)
+        if query is not None:
+            parse_query(query)  # a wrong one is refused before anything is done
         if named is not None:
             given["name"] = _one_name(named, given["name"], common["name_option"])
         if any(common[name] is not None for name in _PLACES):
             note(
-                f"--resource-group, --workspace-name and --subscription have no effect: the "
+                "--resource-group, --workspace-name and --subscription have no effect: the "
                 f"workspace is {session(context).chosen!r}."
             )
         function(**given)
 
-    call.__signature__ = signature.replace(parameters=kinds)  # type: ignore[attr-defined]
+    keyword_only = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters.values()
+    ]
+    call.__signature__ = signature.replace(parameters=keyword_only)  # type: ignore[attr-defined]
     return call
+
+
+def _name_parameters(kind: str) -> tuple[Any, Any]:
+    """A name that is given alone, and the same as an option."""
+    alone = typer.Argument(
+        metavar="NAME",
+        help=f"The {kind}'s name.",
+        show_default=False,
+        autocompletion=names_of(kind),
+    )
+    option = typer.Option(
+        "--name", "-n", metavar="NAME", help="The same as NAME.", autocompletion=names_of(kind)
+    )
+    return Annotated[str | None, alone], Annotated[str | None, option]
 
 
 def _one_name(kind: str, argument: str | None, option: str | None) -> str:
@@ -212,12 +209,12 @@ def _one_name(kind: str, argument: str | None, option: str | None) -> str:
     return name
 
 
-def _with_every_setting(words: Sequence[str]) -> list[str]:
+def repeat_options(words: Sequence[str]) -> list[str]:
     """``--set a=1 b=2``, which ``az`` takes, as ``--set a=1 --set b=2``; ``--tags`` alike."""
     every: list[str] = []
     option = ""
     for word in words:
-        is_first = bool(every) and every[-1] == option
+        is_first = bool(option) and every[-1] == option
         if option and not is_first and not word.startswith("-") and "=" in word:
             every.append(option)
         elif not is_first:

@@ -110,20 +110,20 @@ def test_the_lines_of_the_page_work_as_they_stand(project: Path) -> None:
     assert "experiment_name: flights" in (project / "train-2.yml").read_text()
 
 
-@pytest.mark.parametrize("path", sorted(azure_only._COMMANDS))
+@pytest.mark.parametrize("path", sorted(azure_only.COMMANDS))
 def test_a_command_that_only_azure_has_is_refused_with_a_reason(mlops: Mlops, path: str) -> None:
     ran = mlops(*path.split(), "--name", "x")
     assert (ran.status, ran.out) == (2, "")
-    assert azure_only._COMMANDS[path] in ran.err
+    assert azure_only.COMMANDS[path] in ran.err
     word = path.rsplit(maxsplit=1)[-1]
     assert f"`{word}`" in PAGE.read_text("utf-8") or f"`{path}`" in PAGE.read_text("utf-8")
 
 
-@pytest.mark.parametrize("option", sorted(azure_only._OPTIONS))
+@pytest.mark.parametrize("option", sorted(azure_only.OPTIONS))
 def test_an_option_that_only_azure_has_is_refused_with_a_reason(mlops: Mlops, option: str) -> None:
     ran = mlops("model", "list", option, "x")
     assert (ran.status, ran.out) == (2, "")
-    assert azure_only._OPTIONS[option] in ran.err
+    assert azure_only.OPTIONS[option] in ran.err
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from mlops_dagster.errors import InvalidRequest, MlopsError
 from mlops_dagster.home import find_home
 from mlops_dagster.system import services
 from mlops_dagster.system.loopback import first_free
-from mlops_dagster.workspace.local.tracking.pages import UI_PORT, UI_SERVICE
 
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 10.0
@@ -40,6 +39,8 @@ def ui(
 
     Its daemon, which runs schedules and sensors, is served with it. Only this machine reaches it.
     """
+    from mlops_dagster.workspace.local.tracking.pages import UI_SERVICE
+
     place = find_place()
     folder = services.folder_of(place.home, UI_SERVICE)
     if (running := services.find(folder)) is not None and port in (None, running.ports["http"]):
@@ -91,6 +92,8 @@ def _show(address: str, remark: str, *, open_browser: bool) -> None:
 
 
 def _free_port(wanted: int | None) -> int:
+    from mlops_dagster.workspace.local.tracking.pages import UI_PORT
+
     candidates = [wanted] if wanted is not None else range(UI_PORT, UI_PORT + 100)
     if (port := first_free(candidates)) is not None:
         return port

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
-from mlops_dagster.aml.base import Value
-from mlops_dagster.aml.expectations import expectation
 from mlops_dagster.aml.references import JobOutput, parse_reference, resolve_path
 from mlops_dagster.cli.overrides import parse_overrides
 from mlops_dagster.errors import InvalidRequest
 
-Asset = TypeVar("Asset", bound=Value)
+if TYPE_CHECKING:
+    from mlops_dagster.aml.base import Value
+
+Asset = TypeVar("Asset", bound="Value")
 
 File = Annotated[
     Path | None, typer.Option("--file", "-f", metavar="FILE", help="The asset's YAML file.")
@@ -80,6 +80,10 @@ def asset_of(
             "Without a file, --set takes tags.NAME=VALUE alone.",
             remedy="Give the file: --file FILE",
         )
+    from pydantic import ValidationError
+
+    from mlops_dagster.aml.expectations import expectation
+
     try:
         return model.model_validate({**plain, "tags": nested})
     except ValidationError as error:
