@@ -63,7 +63,8 @@ class InputValue(Value):
         path: where data lies: a URL, an ``azureml:`` reference, a binding, or an absolute path
             on this machine (a relative path was resolved against its file).
 
-    Exactly one of ``value`` and ``path`` is set.
+    Exactly one of ``value`` and ``path`` is set, or neither where data is left to be set when the
+    job is submitted.
     """
 
     type: InputType | None = None

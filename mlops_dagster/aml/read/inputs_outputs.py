@@ -118,10 +118,15 @@ def read_output_specs(node: Node) -> dict[str, OutputSpec]:
     return specs
 
 
-def read_input(entry: Node, spec: InputSpec | None) -> InputValue | None:
+def read_input(
+    entry: Node, spec: InputSpec | None, *, may_be_open: bool = False
+) -> InputValue | None:
     """What a job or step gives to one input; None, with the mistake added, where it is unusable.
 
     A bare text is a path where the input is declared to be data, and otherwise a literal.
+
+    Args:
+        may_be_open: data may be left without a path, for whoever submits the job to set it.
     """
     data = entry.data
     if spec is None:
@@ -130,7 +135,7 @@ def read_input(entry: Node, spec: InputSpec | None) -> InputValue | None:
         entry.add_problem("Nothing is given to this input.", "Give it a value, or remove it.")
         return None
     if isinstance(data, dict):
-        return _input_object(entry, spec)
+        return _input_object(entry, spec, may_be_open=may_be_open)
     if not isinstance(data, str | int | float | bool):
         text = entry.as_text()
         return None if text is None else InputValue(value=text)
@@ -145,7 +150,7 @@ def read_input(entry: Node, spec: InputSpec | None) -> InputValue | None:
     return None if value is None else InputValue(value=value)
 
 
-def _input_object(entry: Node, spec: InputSpec | None) -> InputValue | None:
+def _input_object(entry: Node, spec: InputSpec | None, *, may_be_open: bool) -> InputValue | None:
     known = ("type", "path", "mode", "value", "description", "datastore", "path_on_compute")
     entry.check_fields((*known, "optional", "default"))
     type = cast(
@@ -161,6 +166,8 @@ def _input_object(entry: Node, spec: InputSpec | None) -> InputValue | None:
     if entry.has("value"):
         return _literal_object(entry, spec, description)
     path = entry.text("path")
+    if path is None and may_be_open and type in PATH_TYPES and not entry.has("path"):
+        return InputValue(type=type, mode=mode, description=description)
     if path is None:
         if not entry.at("path").is_set and not entry.has("optional") and not entry.has("default"):
             entry.add_problem("There is neither a path nor a value.", "Add `path:` or `value:`.")
@@ -248,9 +255,9 @@ def read_outputs(node: Node, *, binds: bool) -> dict[str, OutputValue]:
 
 def implied_input_spec(value: InputValue) -> InputSpec:
     """What a job without a declaration declares by giving ``value``, which is no binding."""
-    if value.path is not None:
+    if value.value is None:
         return InputSpec(type=value.type or "uri_folder", mode=value.mode)
-    return InputSpec(type=literal_type("" if value.value is None else value.value))
+    return InputSpec(type=literal_type(value.value))
 
 
 def implied_output_specs(values: Mapping[str, OutputValue]) -> dict[str, OutputSpec]:

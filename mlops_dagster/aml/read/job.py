@@ -144,7 +144,7 @@ def _read_inputs(node: Node, declared: Mapping[str, InputSpec] | None) -> dict[s
     given: dict[str, InputValue] = {}
     for name, entry in node.entries("inputs"):
         spec = declared.get(name) if declared is not None else None
-        value = read_input(entry, spec)
+        value = read_input(entry, spec, may_be_open=True)
         if value is None:
             continue
         binding = sole_binding(value.path if value.path is not None else value.value)

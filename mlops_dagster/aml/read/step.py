@@ -271,7 +271,8 @@ def _read_inputs(draft: Draft) -> dict[str, InputValue]:
     given: dict[str, InputValue] = {}
     for name, entry in draft.node.entries("inputs"):
         spec = draft.component.inputs.get(name) if draft.declared else None
-        value = read_input(entry, spec)
+        # Only a job has no name here, and only its inputs can be set when it is submitted.
+        value = read_input(entry, spec, may_be_open=not draft.name)
         if value is not None:
             given[name] = value
     return given

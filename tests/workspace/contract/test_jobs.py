@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlops_dagster.aml import load_job
 from mlops_dagster.errors import Conflict, InvalidRequest, NotFound
 from mlops_dagster.workspace import Workspace
 from mlops_dagster.workspace.ports import JobRecord, JobStatus
@@ -490,3 +491,35 @@ def test_a_registered_model_remembers_job_data_and_code(
     assert model.job == record.name
     assert list(model.data) == [data.reference]
     assert (model.code or "").startswith("sha256:")
+
+
+OPEN_COMMAND = """
+type: command
+command: cat ${{inputs.rows}}
+environment: azureml:any@latest
+inputs: {rows: {type: uri_file}}
+"""
+OPEN_PIPELINE = """
+type: pipeline
+settings: {default_compute: azureml:cpu}
+inputs: {rows: {type: uri_file}}
+jobs:
+  one:
+    command: cat ${{inputs.rows}}
+    environment: azureml:any@latest
+    inputs: {rows: "${{parent.inputs.rows}}"}
+"""
+
+
+@pytest.mark.parametrize("text", [OPEN_COMMAND, OPEN_PIPELINE], ids=["command", "pipeline"])
+def test_an_input_without_a_path_is_set_when_the_job_is_submitted(
+    workspace: Workspace, tmp_path: Path, text: str
+) -> None:
+    file, rows = tmp_path / "job.yml", tmp_path / "rows.csv"
+    file.write_text(text)
+    rows.write_text("a\n")
+    with pytest.raises(InvalidRequest, match=r"inputs\.rows is required and is not given"):
+        workspace.jobs.submit(load_job(file))
+    given = load_job(file, overrides={"inputs.rows.path": "rows.csv"})
+    record = workspace.jobs.submit(given)
+    assert workspace.jobs.wait(record.name, timeout=60).status is JobStatus.COMPLETED
