@@ -192,6 +192,7 @@ def _run(
             launches = kinds.module_of(step.kind).launches(ready)
             if cancellation.requested:
                 return Ending("canceled")
+            tracking.start_early(task.working, [text for each in launches for text in each.argv])
             return process.run(
                 launches,
                 folder=task.working,

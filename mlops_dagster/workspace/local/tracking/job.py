@@ -7,14 +7,21 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mlops_dagster.errors import MlopsError
 from mlops_dagster.system.loopback import HOST
+from mlops_dagster.system.walk import Links, walk
 from mlops_dagster.workspace.local.records import logs
 from mlops_dagster.workspace.local.tracking.service import JOB_PATH, folder_of, running, start
 from mlops_dagster.workspace.ports import JobStatus
+
+_MOST = 200  # files that are looked at, of a job's code
 
 # mlflow.entities.RunStatus
 _ENDED = {
@@ -39,7 +46,8 @@ class JobTracking:
         self._job = job
         self._experiment = experiment
         self.url = ""
-        self._is_noted = False
+        # Asked before a server starts, which makes it.
+        self._has_store = (folder_of(home) / "mlflow.db").exists()
 
     def __enter__(self) -> Self:
         self._socket = socket.create_server((HOST, 0), backlog=128)
@@ -72,15 +80,26 @@ class JobTracking:
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
 
+    def start_early(self, folder: Path, arguments: Iterable[str]) -> None:
+        """Start the server while the job itself still starts, where its code speaks of MLflow.
+
+        Args:
+            folder: where its code lies.
+            arguments: of its commands.
+        """
+        spoken = any("mlflow" in argument for argument in arguments)
+        code = None if spoken else folder
+        threading.Thread(target=_start_early, args=(self._home, code), daemon=True).start()
+
     def _note_first_start(self) -> None:
         """Say in the job's log why its first call takes long, in a home that has no store yet."""
-        if not self._is_noted and not (folder_of(self._home) / "mlflow.db").exists():
+        if not self._has_store:
             logs.note(
                 self._home,
                 self._job,
                 "MLflow is starting for the first time in this workspace; this takes some seconds.",
             )
-        self._is_noted = True
+        self._has_store = True
 
     def _listen(self) -> None:
         with selectors.DefaultSelector() as waiting:
@@ -94,6 +113,15 @@ class JobTracking:
                 self._note_first_start()
                 arguments = (client, self._home)
                 threading.Thread(target=relay.serve, args=arguments, daemon=True).start()
+
+
+def _start_early(home: Path, code: Path | None) -> None:
+    """Start the server, where one of the first Python files of the code holds its name."""
+    with suppress(MlopsError, OSError):  # whoever needs the server is told
+        files = islice(walk(code, links=Links.SKIP, special="skip"), _MOST) if code else ()
+        scripts = [entry.path for entry in files if entry.name.endswith(".py")]
+        if code is None or any(b"mlflow" in Path(script).read_bytes() for script in scripts):
+            start(home)
 
 
 def end_runs(home: Path, job: str, status: JobStatus, *, restart: bool = True) -> None:

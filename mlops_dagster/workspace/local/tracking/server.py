@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.system.loopback import HOST
 from mlops_dagster.workspace.local.tracking.runs import Runs
+from mlops_dagster.workspace.local.tracking.store import ARTIFACT_ROOT, make_store
 from mlops_dagster.workspace.local.tracking.translation import (
     CREATE_RUN,
     REST,
@@ -42,6 +43,7 @@ def main(port: int) -> None:
     from mlops_dagster.system.own_origin import OwnOriginOnly
 
     runs = Runs(Path.cwd().parent)
+    make_store(Path("mlflow.db"))
     app = OwnOriginOnly(JobRuns(_mlflow(), runs, f"http://{HOST}:{port}"))
     uvicorn.run(
         app,
@@ -135,7 +137,7 @@ def _mlflow() -> ASGIApp:
     # Relative to the current folder: no character of a path is special in these.
     os.environ |= {
         constants.BACKEND_STORE_URI_ENV_VAR: "sqlite:///mlflow.db",
-        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        constants.ARTIFACT_ROOT_ENV_VAR: ARTIFACT_ROOT,
         constants.ARTIFACTS_DESTINATION_ENV_VAR: "./artifacts",
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
     }

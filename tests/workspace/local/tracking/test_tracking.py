@@ -294,6 +294,39 @@ def test_a_server_that_was_killed_is_started_again_where_it_was(tmp_path: Path) 
     assert running(home) is None
 
 
+@pytest.mark.parametrize("spoken", ["train.py", "the command", "neither"])
+def test_the_server_starts_with_a_job_whose_code_speaks_of_mlflow(
+    tmp_path: Path, spoken: str
+) -> None:
+    home, code = tmp_path / "home", tmp_path / "code"
+    (code / "lib").mkdir(parents=True)
+    (code / "lib" / "train.py").write_text("import mlflow" if spoken == "train.py" else "")
+    (code / "data.csv").write_text("mlflow")
+    command = "python -c 'import mlflow'" if spoken == "the command" else "true"
+    with tracking(home, "early") as tracked:
+        tracked.start_early(code, ["bash", "-c", command])
+        if spoken == "neither":
+            assert not services.folder_of(home, "mlflow").exists()
+        else:
+            until(lambda: running(home) is not None, 120)
+    stop(home)
+
+
+def test_only_the_first_home_waits_until_mlflow_has_made_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = []
+    for name in ("first", "second"):
+        with tracking(tmp_path / name, "logs") as tracked:
+            log(tracked.url, "logs", 1.0)
+            assert read_tracked(tmp_path / name, ["logs"]).latest == {"loss": 1.0}
+        log_file = services.folder_of(tmp_path / name, "mlflow") / "server.log"
+        made.append("Creating initial MLflow database tables" in log_file.read_text())
+        stop(tmp_path / name)
+    assert made == [True, False]
+
+
 def test_a_job_whose_server_cannot_start_is_told_at_once(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with tracking(home, "refused") as tracked:
