@@ -186,12 +186,12 @@ def _install(node: Path, folder: Path) -> None:
         )
         failed = ran.returncode != 0
         lines = ran.stderr.strip().splitlines() or ["no reason was given"]
-        said = next((line for line in lines if "rror" in line), lines[-1])
+        reason = next((line for line in lines if "rror" in line), lines[-1])
     except subprocess.TimeoutExpired:
-        failed, said = True, f"npm took more than {_INSTALL_SECONDS} s"
+        failed, reason = True, f"npm took more than {_INSTALL_SECONDS} s"
     if failed:
         raise MlopsError(
-            f"Azurite {VERSION} could not be installed: {said}",
+            f"Azurite {VERSION} could not be installed: {reason}",
             remedy="npm fetches it from the registry that it is set up for; is that reachable?",
         )
 
@@ -201,10 +201,10 @@ def _npm(node: Path, path: str) -> list[str]:
     own = node.resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if own.is_file():
         return [str(node), str(own)]
-    found = shutil.which("npm", path=path)
-    if found is None:
+    program = shutil.which("npm", path=path)
+    if program is None:
         raise InvalidRequest(
             "Azurite is installed by npm, and there is none.",
             remedy="Install it into this environment: pip install 'mlops_dagster[azurite]'",
         )
-    return [found]
+    return [program]

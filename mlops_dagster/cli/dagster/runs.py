@@ -55,7 +55,7 @@ query Partitions($selector: PipelineSelector!) {
 
 @dataclass(frozen=True)
 class Location:
-    """A project as Dagster has loaded it; made by ``loaded``."""
+    """A project as Dagster has loaded it; made by ``load_location``."""
 
     name: str
     instance: DagsterInstance
@@ -68,11 +68,11 @@ class Location:
 
     def partition_keys(self, job: str) -> list[str]:
         """The partitions of a job, in their order; empty where it has none."""
-        answer = self._ask(_PARTITIONS, {"selector": self._selector("pipelineName", job)})
-        found = answer["pipelineOrError"]
-        if "partitionKeysOrError" not in found:
+        answer = self._query(_PARTITIONS, {"selector": self._selector("pipelineName", job)})
+        pipeline = answer["pipelineOrError"]
+        if "partitionKeysOrError" not in pipeline:
             raise NotFound("Dagster job", job, known=self.job_names())
-        return list(found["partitionKeysOrError"]["partitionKeys"])
+        return list(pipeline["partitionKeysOrError"]["partitionKeys"])
 
     def launch(self, job: str, *, partition: str | None = None) -> str:
         """Start a run and return its id.
@@ -87,10 +87,10 @@ class Location:
             "runConfigData": {},
             "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
         }
-        answer = self._ask(_LAUNCH, {"params": params})["launchRun"]
+        answer = self._query(_LAUNCH, {"params": params})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
-            said = [answer.get("message"), *(e["message"] for e in answer.get("errors", ()))]
-            reason = "; ".join(filter(None, said))
+            messages = [answer.get("message"), *(e["message"] for e in answer.get("errors", ()))]
+            reason = "; ".join(filter(None, messages))
             raise MlopsError(f"Dagster refused to run {job}: {reason}")
         return str(answer["run"]["runId"])
 
@@ -132,18 +132,18 @@ class Location:
             key: job,
         }
 
-    def _ask(self, query: str, variables: Mapping[str, object]) -> dict[str, Any]:
+    def _query(self, query: str, variables: Mapping[str, object]) -> dict[str, Any]:
         from dagster_graphql.cli import execute_query
 
         answer = execute_query(self._context, query, variables)
         if answer.get("errors"):
-            said = "; ".join(str(error.get("message")) for error in answer["errors"])
-            raise MlopsError(f"Dagster could not answer: {said}")
+            messages = "; ".join(str(error.get("message")) for error in answer["errors"])
+            raise MlopsError(f"Dagster could not answer: {messages}")
         return dict(answer["data"])
 
 
 @contextmanager
-def loaded(place: Place, project: Path) -> Iterator[Location]:
+def load_location(place: Place, project: Path) -> Iterator[Location]:
     """The code location of a project, served for as long as the context lasts.
 
     Only this one of the locations in workspace.yaml is loaded. The environment of this process
@@ -167,7 +167,7 @@ def loaded(place: Place, project: Path) -> Iterator[Location]:
     with ExitStack() as stack:
         ref = InstanceRef.from_dir(str(place.dagster_home), overrides=_AT_ONCE)
         instance = stack.enter_context(DagsterInstance.from_ref(ref))
-        # The code server and the runs inherit these streams; what they say is in Dagster's log.
+        # The code server and the runs inherit these streams; what they write is in Dagster's log.
         with _output_into(place.dagster_home / "code_server.log"):
             context = stack.enter_context(WorkspaceProcessContext(instance, OneLocation()))
         entry = context.create_request_context().get_location_entry(origin.location_name)
@@ -185,16 +185,16 @@ def loaded(place: Place, project: Path) -> Iterator[Location]:
 @contextmanager
 def _output_into(log: Path) -> Iterator[None]:
     """Processes that are started in this context write to ``log``."""
-    kept = {number: os.dup(number) for number in (1, 2)}
+    copies = {number: os.dup(number) for number in (1, 2)}
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     try:
         with log.open("ab") as file:
-            for number in kept:
+            for number in copies:
                 os.dup2(file.fileno(), number)
         yield
     finally:
-        for number, copy in kept.items():
+        for number, copy in copies.items():
             os.dup2(copy, number)
             os.close(copy)
 

@@ -163,11 +163,11 @@ def _shared_job(
 def _run_all(
     place: Place, project: Project, partition: str | None, workspace: Workspace, *, quiet: bool
 ) -> list[Outcome]:
-    from mlops_dagster.cli.dagster.runs import loaded
+    from mlops_dagster.cli.dagster.runs import load_location
 
     outcomes = []
     note(f"Loading {project.name} in Dagster ({place.dagster_home}) ...")
-    with loaded(place, project.folder) as location:
+    with load_location(place, project.folder) as location:
         for planned in planned_runs(project):
             chosen = _partition(location, planned, partition)
             run_id = location.launch(planned.job, partition=chosen)

@@ -35,12 +35,12 @@ def read_tracked(home: Path, jobs: Sequence[str]) -> Tracked:
     Raises WorkspaceUnavailable where MLflow's store cannot be read.
     """
     with _store(home, jobs) as (connection, runs):
-        logged = [(run, _logged(connection, home, run)) for run in runs]
+        logged = [(run, _read_run(connection, home, run)) for run in runs]
     own = [values for run, values in logged if run.main]
     return Tracked(
-        params=_merged(values.params for values in own),
+        params=_merge(values.params for values in own),
         metrics=_by_time(values.metrics for values in own),
-        tags=_merged(values.tags for values in own),
+        tags=_merge(values.tags for values in own),
         artifacts=tuple(sorted({path for values in own for path in values.artifacts})),
         url=logged[0][1].url if logged else None,
         runs=tuple(values for run, values in logged if not run.main),
@@ -99,21 +99,21 @@ def _store(home: Path, jobs: Sequence[str]) -> Iterator[tuple[sqlite3.Connection
         f"MLflow's store {database} cannot be read",
         remedy="Check its permissions, and that MLflow's version is one that this package names.",
     )
-    with readable, closing(_opened(database) if runs else _nothing()) as connection:
+    with readable, closing(_open_store(database) if runs else _empty_store()) as connection:
         yield connection, _active(connection, runs)
 
 
-def _opened(database: Path) -> sqlite3.Connection:
+def _open_store(database: Path) -> sqlite3.Connection:
     # Not read-only: SQLite may have to take back what a killed server left half-written.
     return open_existing(database, read_only=False)
 
 
-def _nothing() -> sqlite3.Connection:
+def _empty_store() -> sqlite3.Connection:
     """Where there is no run, nothing is asked of the store."""
     return sqlite3.connect(":memory:")
 
 
-def _logged(connection: sqlite3.Connection, home: Path, run: Run) -> ChildRun:
+def _read_run(connection: sqlite3.Connection, home: Path, run: Run) -> ChildRun:
     """All that one run logged."""
     tags = _pairs(connection, "tags", run.run_id)
     points: dict[str, list[MetricPoint]] = {}
@@ -131,7 +131,7 @@ def _logged(connection: sqlite3.Connection, home: Path, run: Run) -> ChildRun:
     )
 
 
-def _merged(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
+def _merge(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
     merged: dict[str, str] = {}
     for mapping in mappings:
         merged = {**mapping, **merged}

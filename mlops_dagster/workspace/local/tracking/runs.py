@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 from mlops_dagster.errors import WorkspaceUnavailable
 from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
+from mlops_dagster.workspace.local.tracking.run_ids import JOB_TAG, PARENT_TAG
 from mlops_dagster.workspace.local.tracking.service import folder_of
-from mlops_dagster.workspace.local.tracking.translation import JOB_TAG, PARENT_TAG
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS mlflow_runs (

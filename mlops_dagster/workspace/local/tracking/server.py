@@ -17,17 +17,17 @@ from urllib.parse import unquote
 
 from mlops_dagster.errors import MlopsError
 from mlops_dagster.system.loopback import HOST
-from mlops_dagster.workspace.local.tracking.runs import Runs
-from mlops_dagster.workspace.local.tracking.store import ARTIFACT_ROOT, make_store
-from mlops_dagster.workspace.local.tracking.translation import (
+from mlops_dagster.workspace.local.tracking.run_ids import (
     CREATE_RUN,
     REST,
-    created_run,
+    body_of_new_run,
+    body_with_ids,
+    new_run,
     split_job,
-    tagged_as_ours,
-    translated_body,
-    translated_target,
+    target_with_ids,
 )
+from mlops_dagster.workspace.local.tracking.runs import Runs
+from mlops_dagster.workspace.local.tracking.store import ARTIFACT_ROOT, make_store
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,12 +78,12 @@ class JobRuns:
         except MlopsError as error:
             await _refuse(send, str(error))
             return
-        target = translated_target(target, self._known.get)
+        target = target_with_ids(target, self._known.get)
         scope = _with_target(scope, target)
         if REST.match(target) and _is_small_json(scope):
-            body = translated_body(await _body(receive), self._known.get)
-            if run and CREATE_RUN.fullmatch(target):
-                body = tagged_as_ours(body, job, run)
+            body = body_with_ids(await _body(receive), self._known.get)
+            if run and CREATE_RUN.fullmatch(target.partition("?")[0]):
+                body = body_of_new_run(body, job, run)
                 send = self._noting_the_run(job, send)
             scope, receive = _with_body(scope, body, receive)
         await self._app(scope, receive, send)
@@ -114,7 +114,7 @@ class JobRuns:
             if message.get("more_body"):
                 return
             body = b"".join(pieces)
-            if made := created_run(body):
+            if made := new_run(body):
                 await to_thread.run_sync(self._runs.add, job, *made, limiter=self._limiter)
             await send(start[0])
             await send({"type": "http.response.body", "body": body})

@@ -45,7 +45,7 @@ def split_job(target: str) -> tuple[str, str]:
     return unquote(job), f"/{rest}"
 
 
-def translated_target(target: str, run_of: RunOf) -> str:
+def target_with_ids(target: str, run_of: RunOf) -> str:
     """The path and query of a request."""
     path, mark, query = target.partition("?")
     if found := _ARTIFACT.fullmatch(path):
@@ -60,9 +60,9 @@ def translated_target(target: str, run_of: RunOf) -> str:
     return f"{path}{mark}{query}"
 
 
-def translated_body(body: bytes, run_of: RunOf) -> bytes:
+def body_with_ids(body: bytes, run_of: RunOf) -> bytes:
     """The JSON body of a request; what is not a JSON object stays as it is."""
-    message = _object(body)
+    message = _json_object(body)
     if message is None:
         return body
     changed = dict(message)
@@ -70,18 +70,18 @@ def translated_body(body: bytes, run_of: RunOf) -> bytes:
         if isinstance(message.get(name), str):
             changed[name] = run_of(message[name]) or message[name]
     if isinstance(message.get("run_ids"), list):
-        changed["run_ids"] = [_one(run, run_of) for run in message["run_ids"]]
+        changed["run_ids"] = [_run_id(run, run_of) for run in message["run_ids"]]
     if isinstance(message.get("tags"), list):
-        changed["tags"] = [_tag(tag, run_of) for tag in message["tags"]]
-    changed = _tag(changed, run_of)
+        changed["tags"] = [_tag_with_id(tag, run_of) for tag in message["tags"]]
+    changed = _tag_with_id(changed, run_of)
     if isinstance(message.get("filter"), str):
-        changed["filter"] = _filter(message["filter"], run_of)
+        changed["filter"] = _filter_with_ids(message["filter"], run_of)
     return body if changed == message else json.dumps(changed).encode()
 
 
-def tagged_as_ours(body: bytes, job: str, run: str) -> bytes:
+def body_of_new_run(body: bytes, job: str, run: str) -> bytes:
     """The body of a request that creates a run, which then belongs to the job and its run."""
-    message = _object(body)
+    message = _json_object(body)
     if message is None:
         return body
     tags = [tag for tag in message.get("tags") or () if tag.get("key") != JOB_TAG]
@@ -91,14 +91,14 @@ def tagged_as_ours(body: bytes, job: str, run: str) -> bytes:
     return json.dumps({**message, "tags": tags}).encode()
 
 
-def created_run(body: bytes) -> tuple[str, str] | None:
+def new_run(body: bytes) -> tuple[str, str] | None:
     """The ids of the run and of its experiment in the answer to such a request."""
-    info = ((_object(body) or {}).get("run") or {}).get("info") or {}
+    info = ((_json_object(body) or {}).get("run") or {}).get("info") or {}
     run, experiment = info.get("run_id"), info.get("experiment_id")
     return (run, experiment) if run and experiment else None
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
@@ -106,18 +106,18 @@ def _object(body: bytes) -> dict[str, Any] | None:
     return message if isinstance(message, dict) else None
 
 
-def _tag(tag: Any, run_of: RunOf) -> Any:
+def _tag_with_id(tag: Any, run_of: RunOf) -> Any:
     if isinstance(tag, dict) and tag.get("key") in _TAGS_WITH_RUNS:
-        return {**tag, "value": _one(tag.get("value"), run_of)}
+        return {**tag, "value": _run_id(tag.get("value"), run_of)}
     return tag
 
 
-def _one(run: Any, run_of: RunOf) -> Any:
+def _run_id(run: Any, run_of: RunOf) -> Any:
     return (run_of(run) or run) if isinstance(run, str) else run
 
 
-def _filter(text: str, run_of: RunOf) -> str:
+def _filter_with_ids(text: str, run_of: RunOf) -> str:
     def with_ids(clause: re.Match[str]) -> str:
-        return _QUOTED.sub(lambda name: f"{name[1]}{_one(name[2], run_of)}{name[1]}", clause[0])
+        return _QUOTED.sub(lambda name: f"{name[1]}{_run_id(name[2], run_of)}{name[1]}", clause[0])
 
     return _CLAUSE.sub(with_ids, text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops_dagster.workspace.local.tracking.translation import translated_body, translated_target
+from mlops_dagster.workspace.local.tracking.run_ids import body_with_ids, target_with_ids
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from mlops_dagster.workspace.local.tracking.translation import translated_body, 
 def test_a_job_s_name_stands_for_its_run_in_a_message(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    assert json.loads(translated_body(json.dumps(before).encode(), {"job": "RUN"}.get)) == after
+    assert json.loads(body_with_ids(json.dumps(before).encode(), {"job": "RUN"}.get)) == after
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_a_job_s_name_stands_for_its_run_in_a_message(
     ],
 )
 def test_a_job_s_name_stands_for_its_run_in_an_address(before: str, after: str) -> None:
-    assert translated_target(before, {"job": "RUN"}.get) == after
+    assert target_with_ids(before, {"job": "RUN"}.get) == after
