@@ -94,11 +94,11 @@ class JobTracking:
     def _note_first_start(self) -> None:
         """Say in the job's log why its first call takes long, in a home that has no store yet."""
         if not self._has_store:
-            logs.note(
-                self._home,
-                self._job,
-                "MLflow is starting for the first time in this workspace; this takes some seconds.",
+            text = (
+                "MLflow is starting for the first time in this workspace; this takes some seconds."
             )
+            with suppress(OSError):  # a full disk costs the note, not the connection
+                logs.note(self._home, self._job, text)
         self._has_store = True
 
     def _listen(self) -> None:
