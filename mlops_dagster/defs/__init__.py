@@ -7,7 +7,7 @@
     models.py                registered models, with the quality gate as their check
     jobs.py                  jobs and schedules that project.yaml declares
     schedules.py             the workspace's own schedules
-    alerts/                  what failed, told to a person by webhook or e-mail
+    alerts/                  alerts of failed runs and checks, by webhook or e-mail
     landing/                 files that land: the sensor, the runs of batches, and what they leave
 
     workspace_asset.py       an asset that asks the workspace

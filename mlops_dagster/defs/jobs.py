@@ -44,7 +44,7 @@ def _description(project: Project, job: RunnableJob) -> str | None:
 
 
 def _asset_keys(project: Project, job: RunnableJob) -> Iterator[dg.AssetKey]:
-    """The steps of the job's pipelines, and the products and models that come of them."""
+    """The steps of the job's pipelines, and the products and models that they make."""
     for name in job.pipelines:
         for step in project.pipelines[name].upstreams:
             yield step_key(project.name, name, step)

@@ -71,7 +71,7 @@ def dagster_names(names: Sequence[str], *, taken: Iterable[str] = ()) -> Mapping
 
 
 def _schedule_records(project: Project) -> tuple[Sequence[ScheduleRecord], list[str]]:
-    """The project's schedules, and what is to be said of those that cannot be read."""
+    """The project's schedules, and warnings about those that cannot be read."""
     warnings: list[str] = []
     if find_home(project.folder).is_dir():
         try:
@@ -115,7 +115,7 @@ def _definition(record: ScheduleRecord, name: str) -> dg.ScheduleDefinition:
     def tick(
         context: dg.ScheduleEvaluationContext, workspace: WorkspaceResource
     ) -> dg.RunRequest | dg.SkipReason:
-        with workspace.opened() as opened:
+        with workspace.connection() as opened:
             try:
                 now = opened.schedules.get(record.name)
             except NotFound:
@@ -136,7 +136,7 @@ def _run(
 ) -> None:
     """Submit the job of a tick and follow it. Raises dagster.Failure where it failed."""
     try:
-        with workspace.opened() as opened:
+        with workspace.connection() as opened:
             submit = partial(opened.schedules.submit, schedule, at)
             record = patiently(submit, context.log, seconds=PATIENCE_BEFORE)
             completed_job(context, opened.jobs, record)

@@ -33,7 +33,7 @@ def workspace_asset(
         context: dg.AssetExecutionContext, workspace: WorkspaceResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster knows the bare class alone
         try:
-            with workspace.opened() as opened:
+            with workspace.connection() as opened:
                 return make(context, opened)
         except MlopsError as error:
             raise dg.Failure(str(error)) from None

@@ -23,7 +23,7 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
     name: str | None = None
 
     @contextmanager
-    def opened(self) -> Iterator[Workspace]:
+    def connection(self) -> Iterator[Workspace]:
         """Connect for as long as one step of a run takes."""
         workspace = connect(self.name, project=Path(self.folder))
         try:

@@ -22,7 +22,7 @@ class AlertFailed(Exception):
 
 @dataclass(frozen=True)
 class Alert:
-    """What a person is told.
+    """A message to a person.
 
     Attributes:
         title: one line.

@@ -70,7 +70,7 @@ def _check_sensor(
                 targets.send(Alert(title, reason[:_LONGEST], page))
             before[key.name] = reason
             context.update_cursor(json.dumps(before))
-        return dg.SkipReason("What fails has been told.")
+        return dg.SkipReason("No check fails that has not been reported.")
 
     return landing_alerts
 

@@ -51,7 +51,7 @@ def landing_assets(project: Project) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, workspace: WorkspaceResource
     ) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]  # Dagster knows the bare class
         try:
-            with workspace.opened() as ready:
+            with workspace.connection() as ready:
                 landing = project_landing(project)
                 run = _Scoring(context, project, landing, ready)
                 outcomes = run.outcomes()

@@ -66,7 +66,7 @@ def drift(
     )
 
 
-def stability_index(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any]) -> float:
+def stability_index(expected: np.ndarray[Any, Any], actual: np.ndarray[Any, Any]) -> float:
     """The population stability index of two samples; missing values count as a bin of their own."""
     import numpy as np
 
@@ -78,7 +78,7 @@ def stability_index(expected: np.ndarray[Any, Any], found: np.ndarray[Any, Any])
         counts = np.append(np.bincount(places, minlength=len(inner) + 1), missing.sum())
         return np.clip(counts / len(sample), _LEAST_SHARE, None)
 
-    before, after = shares(expected), shares(found)
+    before, after = shares(expected), shares(actual)
     return float(((after - before) * np.log(after / before)).sum())
 
 

@@ -87,7 +87,7 @@ def upkeep_job(project: Project) -> dg.JobDefinition:
     @dg.op(name="keep_tables")
     def keep(context: dg.OpExecutionContext, workspace: WorkspaceResource) -> None:
         try:
-            with workspace.opened() as ready:
+            with workspace.connection() as ready:
                 _keep(context, project, ready)
         except MlopsError as error:
             raise dg.Failure(str(error), allow_retries=False) from None

@@ -28,7 +28,7 @@ def quarantined_drops(landing: Landing) -> list[DropRecord]:
 def unseen_drops(
     instance: dg.DagsterInstance, project: Project, landing: Landing
 ) -> list[DropRecord]:
-    """Those that came into quarantine since somebody last said that all was seen."""
+    """The drops in quarantine that were not there when somebody last acknowledged them."""
     seen = _seen_offers(instance, project)
     return [record for record in quarantined_drops(landing) if _offer(record) not in seen]
 

@@ -1,4 +1,4 @@
-"""The runs of a batch: which of them goes on, and which died without a word.
+"""The runs of a batch: which of them are at work, and which have lost their process.
 
 Dagster sees a worker die while the code server that started it lives. Where both were killed, or
 the machine restarted, a run of the default launcher stays "started" for ever, and Dagster's run
@@ -23,9 +23,7 @@ _MOST_RUNS = 1_000
 _LAUNCHER_TAG = ".dagster/grpc_info"
 _RUN_KEY_TAG = "dagster/run_key"
 _LONGEST_START = timedelta(seconds=60)
-_LOST = (
-    "The process that ran this run ended without a word: it was killed, or the machine restarted."
-)
+_LOST = "The process of this run is gone: it was killed, or the machine restarted."
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def landing_sensor(project: Project, job: Any) -> dg.SensorDefinition:
         try:
             return _Look(project, context).result()
         except MlopsError as error:
-            # Whatever cannot be reached now is asked again by the next tick.
+            # The next tick tries again whatever cannot be reached now.
             return dg.SensorResult(skip_reason=dg.SkipReason(str(error)), cursor=context.cursor)
 
     return look

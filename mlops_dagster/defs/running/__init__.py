@@ -1,9 +1,9 @@
-"""A job of the workspace inside a run of Dagster: submitted or found again, and followed to its end.
+"""A job of the workspace in a run of Dagster: submitted or found again, and followed to its end.
 
 ::
 
     submitting.py     the job of one asset's materialization, under a name that a retry finds again
-    following.py      its end awaited, its log handed on, its failure told; canceled with the run
+    following.py      waits for its end, hands on its log, reports its failure, cancels it with the run
     log_streaming.py  log lines in Dagster while the job runs
 """
 

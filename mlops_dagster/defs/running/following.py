@@ -1,4 +1,4 @@
-"""One job of the workspace, followed to its end: steps, schedules and the landing all do it so."""
+"""Follows a job of the workspace to its end, for steps, schedules and the landing alike."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def completed_job(context: Context, jobs: Jobs, record: JobRecord) -> JobRecord:
 def follow_job(context: Context, jobs: Jobs, record: JobRecord) -> JobRecord:
     """Hand on a job's log until the job has ended, however it ends.
 
-    A workspace that does not answer for a while is asked again. DagsterExecutionInterruptedError
+    Where the workspace does not answer, the call is repeated. DagsterExecutionInterruptedError
     passes through: where the run was terminated, the job is canceled first; where only this process
     is shut down, the job goes on for a retry to find.
     """
@@ -105,7 +105,7 @@ def patiently(call: Callable[[], T], log: dg.DagsterLogManager, *, seconds: floa
             if time.monotonic() + pause > deadline:
                 raise
             if pause == _FIRST_PAUSE:
-                log.warning("The workspace does not answer and is asked again: %s", error)
+                log.warning("The workspace does not answer; the call is repeated: %s", error)
             time.sleep(pause)
             pause = min(2 * pause, 15.0)
 
