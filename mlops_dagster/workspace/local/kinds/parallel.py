@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def body(step: Step, fill: Callable[[str], str]) -> dict[str, Any]:
-    """What the driver is to be told, with the bindings to the step's own inputs still in it."""
+    """What the driver is given, with the bindings to the step's own inputs still in it."""
     from mlops_dagster.aml.bindings import sole_binding
     from mlops_dagster.aml.job import ParallelComponent
 

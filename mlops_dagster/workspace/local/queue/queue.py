@@ -253,9 +253,9 @@ def _end_lost_row(connection: sqlite3.Connection, home: Path, row: sqlite3.Row) 
     if never_began and row["starts"] < _STARTS:
         records.update_status(connection, name, JobStatus.QUEUED, only_from=ACTIVE)
         return
-    said = tail(job_folder(home, name) / "runner.log", 1) if never_began else ""
-    if said:
-        error = f"Its runner could not start: {said}"
+    last_line = tail(job_folder(home, name) / "runner.log", 1) if never_began else ""
+    if last_line:
+        error = f"Its runner could not start: {last_line}"
         records.end(connection, name, JobStatus.FAILED, error=error)
     else:
         # As on Azure ML, where no heartbeat came: it says nothing about the job itself.

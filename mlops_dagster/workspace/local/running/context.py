@@ -24,7 +24,7 @@ class RunContext:
     """What the run of one submitted job works with.
 
     Attributes:
-        interrupted: whether the runner itself was told to end.
+        interrupted: whether the runner itself was asked to end.
     """
 
     state: State

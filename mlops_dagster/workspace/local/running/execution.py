@@ -106,7 +106,7 @@ def _attempt(context: RunContext, step: PlannedStep, cancellation: Cancellation)
     artifacts.keep(context.home, context.storage, step.job)
     if ending.how == "canceled":
         if context.interrupted:
-            return JobStatus.FAILED, "Its runner was told to end (SIGTERM).", []
+            return JobStatus.FAILED, "Its runner was asked to end (SIGTERM).", []
         return JobStatus.CANCELED, cancellation.reason, []
     if ending.how == "timed out":
         return JobStatus.FAILED, f"It ran longer than its limit of {step.timeout:g} s.", []
@@ -281,12 +281,12 @@ def _exit_reason(context: RunContext, step: PlannedStep, ending: Ending) -> str:
             how += " (SIGKILL; perhaps the memory ran out)"
     if (problem := logs.write_problem(context.home, step.job)) is not None:
         how += f", and its log could not be written ({problem})"
-    said = [
+    lines = [
         line.strip()
         for line in logs.tail(logs.log_file(context.home, step.job), 20).splitlines()
         if line.strip() and not line.startswith(logs.NOTE.decode())
     ]
-    return f"Its command {how}: {said[-1][:300]}" if said else f"Its command {how}."
+    return f"Its command {how}: {lines[-1][:300]}" if lines else f"Its command {how}."
 
 
 def _signal_name(number: int) -> str:

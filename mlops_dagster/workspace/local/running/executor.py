@@ -136,11 +136,11 @@ class StepExecutor:
             rows = connection.execute(
                 "SELECT name FROM jobs WHERE root = ? AND cancel = 1", (plan.root,)
             ).fetchall()
-        asked = {row["name"] for row in rows}
-        if asked:
+        canceled = {row["name"] for row in rows}
+        if canceled:
             with self._lock:
                 parents = dict(self._parents)
-            wanted = {job for job in parents if asked & set(_with_ancestors(job, parents))}
+            wanted = {job for job in parents if canceled & set(_with_ancestors(job, parents))}
             if new := wanted - self._canceled:
                 self.cancel(new)
         with self._lock:

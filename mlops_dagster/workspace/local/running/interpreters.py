@@ -31,7 +31,7 @@ from mlops_dagster.workspace.local.storage import artifacts
 
 _SHELL_SCRIPT = re.compile(r"[\w./-]+\.sh\b")
 _LARGEST_SCRIPT = 1 << 20
-# Of what uv said: lines in the job's log, and characters in its record.
+# Of what uv wrote: lines in the job's log, and characters in its record.
 _LINES = 100
 _LONGEST_REASON = 600
 
@@ -100,9 +100,9 @@ class _JobBuilder(Builder):
         if ending.how == "canceled":
             raise Canceled
         if ending.status:
-            said = logs.tail(self._log, _LINES)
-            logs.append(self._home, self._job, said)
-            raise build_error(arguments, said[-_LONGEST_REASON:])
+            output = logs.tail(self._log, _LINES)
+            logs.append(self._home, self._job, output)
+            raise build_error(arguments, output[-_LONGEST_REASON:])
 
     def begin(self, what: str) -> None:
         self._begun = time.monotonic()

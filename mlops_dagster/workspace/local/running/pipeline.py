@@ -152,7 +152,7 @@ class _Pipeline:
         if all(status_of(row) is JobStatus.COMPLETED for row in members):
             return JobStatus.COMPLETED, None
         if self._context.interrupted:
-            return JobStatus.FAILED, "Its runner was told to end (SIGTERM)."
+            return JobStatus.FAILED, "Its runner was asked to end (SIGTERM)."
         return JobStatus.CANCELED, "It was canceled."
 
     def _is_in(self, job: str, pipeline: PlannedPipeline) -> bool:

@@ -314,7 +314,7 @@ class _Sweep:
     def _outcome(self, best: TrialResult | None) -> Outcome:
         if self._cancellation.requested:
             if self._context.interrupted:
-                return JobStatus.FAILED, "Its runner was told to end (SIGTERM).", []
+                return JobStatus.FAILED, "Its runner was asked to end (SIGTERM).", []
             return JobStatus.CANCELED, self._cancellation.reason, []
         if self._timed_out:
             limit = f"It ran longer than its limit of {self._step.timeout:g} s."

@@ -46,9 +46,9 @@ def no_best_trial_reason(context: RunContext, search: Search, trials: Sequence[T
         return f"All {len(trials)} trials failed; {failed[0].job}: {failed[0].error}"
     if not any(each.counts for each in trials):
         return f"None of its {len(trials)} trials ran to its end."
-    said = f" {len(failed)} of them failed." if failed else ""
+    failures = f" {len(failed)} of them failed." if failed else ""
     if any(each.counts and each.logged for each in trials):
-        return f"None of its {len(trials)} trials both completed and brought the metric.{said}"
+        return f"None of its {len(trials)} trials both completed and brought the metric.{failures}"
     from mlops_dagster.workspace.local.tracking import read_tracked
 
     tracked = read_tracked(context.home, [each.job for each in trials])
@@ -58,6 +58,6 @@ def no_best_trial_reason(context: RunContext, search: Search, trials: Sequence[T
         logged += ", and it only to other MLflow runs that they opened, which do not count"
     return (
         f"None of its {len(trials)} trials brought the primary metric"
-        f" {search.primary_metric!r}: {logged}.{said} Log it in the trial:"
+        f" {search.primary_metric!r}: {logged}.{failures} Log it in the trial:"
         f" mlflow.log_metric({search.primary_metric!r}, VALUE)."
     )

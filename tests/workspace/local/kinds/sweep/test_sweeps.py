@@ -439,7 +439,7 @@ def test_a_trial_that_takes_too_long_fails_and_the_others_run(
     ("number", "status", "said"),
     [
         (signal.SIGKILL, JobStatus.NOT_RESPONDING, "ended without a word"),
-        (signal.SIGTERM, JobStatus.FAILED, "told to end (SIGTERM)"),
+        (signal.SIGTERM, JobStatus.FAILED, "asked to end (SIGTERM)"),
     ],
 )
 def test_a_sweep_whose_runner_was_ended_says_so_and_leaves_no_process(
