@@ -92,6 +92,6 @@ def test_a_jobs_experiment_outputs_and_creation_lie_where_azs_scripts_look() -> 
 
 
 def test_an_inputs_literal_stands_alone_and_its_data_as_a_path() -> None:
-    given = '{"rate": 0.1, "text": "abc", "rows": "azureml:rows:3"}'
-    job = JobRecord("j", "command", JobStatus.RUNNING, "e", NOW, properties={"mlops.inputs": given})
+    given: dict[str, str | float] = {"rate": 0.1, "text": "abc", "rows": "azureml:rows:3"}
+    job = JobRecord("j", "command", JobStatus.RUNNING, "e", NOW, inputs=given)
     assert inputs_of(job) == {"rate": 0.1, "text": "abc", "rows": {"path": "azureml:rows:3"}}

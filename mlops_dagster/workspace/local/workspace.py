@@ -27,7 +27,7 @@ class LocalWorkspace(Workspace):
     """A workspace on this machine, with its state in one folder.
 
     Args:
-        home: the state folder; see ``workspace.home`` for how it is chosen.
+        home: the state folder; see ``mlops_dagster.home`` for how it is chosen.
         cloud: a project's ``.cloud/local``, which declares its compute targets and datastores.
         project: that project's folder, in which registered components are looked up.
         options: how the jobs that are submitted run.
