@@ -302,7 +302,11 @@ def test_a_job_is_validated_without_being_started(mlops: Mlops, write_job: Write
     assert ran.status == 0
     assert ran.out.splitlines() == [
         "On this machine without effect: identity.",
-        "The image python:3.11 is not used on this machine; the interpreter at hand stands for it.",
+        (
+            "The image python:3.11 is not used on this machine; the interpreter at hand stands for"
+            " it. `environments:` in .mlops/substitutions.yml names another one, and a conda file"
+            " lets --isolate build one."
+        ),
     ]
     assert mlops("job", "list", "-o", "json").json() == []
     file = write_job("true", more="inputs: {rows: {type: uri_file, path: azureml:none:1}}\n")

@@ -80,6 +80,7 @@ class Runtime:
         interpreter: the program that stands in for it; None for none.
         requirements: for pip; a virtual environment with just these is built; None to build none.
         python: the Python version of that.
+        variables: environment variables that its conda file sets.
         notes: lines for the head of the step's log.
 
     With neither, the step runs in the interpreter of whoever submitted it.
@@ -89,6 +90,7 @@ class Runtime:
     interpreter: str | None = None
     requirements: Sequence[str] | None = None
     python: str | None = None
+    variables: dict[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 

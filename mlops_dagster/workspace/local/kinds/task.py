@@ -116,5 +116,6 @@ def environment(
         **tracking,
         **given,
         **{f"AZURE_ML_OUTPUT_{name}": str(path) for name, path in outputs.items()},
+        **step.runtime.variables,
         **step.environment_variables,
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlops_dagster.workspace.local.ground.addresses import SUBSTITUTIONS
 from mlops_dagster.workspace.local.ground.plan import Runtime
 from mlops_dagster.workspace.local.software.build import refuse_unavailable
 from mlops_dagster.workspace.local.software.software import (
@@ -57,14 +58,24 @@ def choose(
         lines = read_requirements(instead.requirements)
         return Runtime(asked, requirements=lines), ()
     if environment.conda is None:
-        remark = f"{_unused_note(environment)}; the interpreter at hand stands for it."
+        remark = (
+            f"{_unused_note(environment)}; the interpreter at hand stands for it. `environments:` in"
+            f" .mlops/{SUBSTITUTIONS} names another one, and a conda file lets --isolate build one."
+        )
         return Runtime(asked), (remark,)
     software = required_software(environment)
     asked["requirements"] = list(software.requirements)
+    variables = _conda_variables(environment)
     if isolate:
         refuse_unavailable(software, field)
-        return Runtime(asked, requirements=software.requirements, python=software.python), ()
-    return Runtime(asked, notes=tuple(_missing_notes(software))), ()
+        runtime = Runtime(
+            asked,
+            requirements=software.requirements,
+            python=software.python,
+            variables=variables,
+        )
+        return runtime, ()
+    return Runtime(asked, variables=variables, notes=tuple(_missing_notes(software))), ()
 
 
 def installs(command: str) -> bool:
@@ -96,6 +107,16 @@ def _identity(environment: Environment) -> dict[str, Any]:
     """What tells an environment from another one, wherever its files lie."""
     fields = {"reference", "name", "version", "image", "build", "conda"}
     return environment.model_dump(mode="json", include=fields, exclude_none=True)
+
+
+def _conda_variables(environment: Environment) -> dict[str, str]:
+    """What conda sets when the environment is activated (docs.conda.io, "Setting environment
+    variables").
+    """
+    variables = (environment.conda or {}).get("variables")
+    if not isinstance(variables, Mapping):
+        return {}
+    return {str(name): str(value) for name, value in variables.items()}
 
 
 def _unused_note(environment: Environment) -> str:

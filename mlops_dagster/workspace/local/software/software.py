@@ -100,14 +100,22 @@ def read_requirements(file: Path) -> tuple[str, ...]:
     return tuple(_pip_lines(lines, file.parent))
 
 
+# ``-e PATH``, ``git+https://...#egg=NAME``: what pip builds from sources.
+_FROM_SOURCE = re.compile(r"(?:-e|--editable)\b|(?:git|hg|svn|bzr)\+")
+_EGG = re.compile(r"[#&]egg=([\w.-]+)")
+
+
 def _met(line: str, version_of: Callable[[str], str | None]) -> bool:
     from packaging.requirements import InvalidRequirement, Requirement
 
+    if _FROM_SOURCE.match(line):
+        egg = _EGG.search(line)
+        return egg is not None and version_of(egg[1]) is not None
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
-        return True
-    if requirement.url or (requirement.marker and not requirement.marker.evaluate()):
+        return True  # an option, or a path
+    if requirement.marker and not requirement.marker.evaluate():
         return True
     version = version_of(requirement.name)
     return version is not None and requirement.specifier.contains(version, prereleases=True)

@@ -315,3 +315,14 @@ def _accept(server: Any, kept: list[Any]) -> None:
             kept.append(server.accept())
     except OSError:
         return
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+def test_variables_of_the_conda_file_are_set_and_the_jobs_own_come_first(
+    local: LocalWorkspace, job: WriteJob, index: Path, isolate: bool
+) -> None:
+    conda = {"dependencies": [], "variables": {"FROM_CONDA": 1, "OF_BOTH": "conda"}}
+    content = command("echo $FROM_CONDA $OF_BOTH", conda, environment_variables={"OF_BOTH": "job"})
+    record = run(local, job, content, isolate=isolate)
+    assert record.status is JobStatus.COMPLETED, record.error
+    assert "1 job" in local.jobs.log(record.name).splitlines()

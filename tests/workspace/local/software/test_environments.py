@@ -118,6 +118,28 @@ def test_what_the_interpreter_at_hand_lacks_is_named() -> None:
     assert missing_packages(software) == ["pytest<1", "not-there>=2"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e ./library",
+        "--editable=./library",
+        "git+https://example.org/library.git",
+        "git+https://example.org/library.git@v1#egg=not-there",
+        "not-there @ file:///opt/library",
+        "not-there @ git+https://example.org/library.git",
+    ],
+)
+def test_what_is_built_from_sources_and_is_not_there_is_named(line: str) -> None:
+    assert missing_packages(Software(requirements=(line,))) == [line]
+
+
+@pytest.mark.parametrize(
+    "line", ["pytest @ file:///opt/pytest", "-e git+https://example.org/x.git#egg=pytest", "-i x"]
+)
+def test_what_is_built_from_sources_and_is_there_is_not_missing(line: str) -> None:
+    assert missing_packages(Software(requirements=(line,))) == []
+
+
 def test_an_isolated_environment_has_what_was_asked_for_and_is_built_once(
     index: Path, tmp_path: Path
 ) -> None:
