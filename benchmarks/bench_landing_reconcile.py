@@ -3,9 +3,9 @@
     python benchmarks/bench_landing_reconcile.py [--batches 1000]
 
 Commits batches of five drops of two hundred rows, a tenth of them rejected. For the first ten
-batches, and for ten at other places up to the last, it prints the median cost of reconciling the
-newest one, and of counting the same drops' rows with a scan of both tables; then how much dearer
-the last ten are than the first.
+batches, and for ten at other places up to the last, it prints the median CPU seconds of
+reconciling the newest one, and of counting the same drops' rows with a scan of both tables; then
+how much dearer the last ten are than the first.
 """
 
 from __future__ import annotations
@@ -101,15 +101,15 @@ def scan(landing: Landing, batch: Batch) -> None:
 
 
 def costs(filler: Filler, size: int) -> tuple[float, float]:
-    """Fill up to ``size`` batches; the median seconds of both for each of the newest ones."""
+    """Fill up to ``size`` batches; the median CPU seconds of both for each of the newest ones."""
     taken = []
     while len(filler.batches) < size:
         filler.add()
         if len(filler.batches) > size - NEWEST:
-            marks = [time.perf_counter()]
+            marks = [time.process_time()]
             for work in (reconcile, scan):
                 work(filler.landing, filler.batches[-1])
-                marks.append(time.perf_counter())
+                marks.append(time.process_time())
             taken.append([later - earlier for earlier, later in pairwise(marks)])
     reconciled, scanned = map(statistics.median, zip(*taken, strict=True))
     return reconciled, scanned
@@ -117,7 +117,7 @@ def costs(filler: Filler, size: int) -> tuple[float, float]:
 
 def main(batches: int) -> None:
     """Fill the tables and print a line at some sizes."""
-    table = Table("batches", "rows", "reconcile s", "full scan s")
+    table = Table("batches", "rows", "reconcile CPU s", "full scan CPU s")
     tenths = {batches * tenth // 10 for tenth in (1, 2, 4, 6, 8, 10)}
     found = []
     with tempfile.TemporaryDirectory() as folder:
