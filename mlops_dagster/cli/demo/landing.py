@@ -43,7 +43,7 @@ class LandingSummary:
     Attributes:
         new: how many this demo dropped.
         drops: how many there are, by their state.
-        differences: drops whose rows in are not the rows scored and quarantined.
+        differences: drops whose rows are not each scored or in quarantine, once.
     """
 
     seconds: float
@@ -107,7 +107,7 @@ def print_landing(summary: LandingSummary) -> None:
     if summary.differences:
         print(f"{summary.differences:,} drops do not add up: mlops landing status")
     else:
-        print("Of every drop, the rows in are the rows scored and the rows quarantined.")
+        print("Every row of every drop is scored or in quarantine, once.")
     print(visible(f"The table of scores: {summary.table}  (Delta; {duration(summary.seconds)})"))
 
 

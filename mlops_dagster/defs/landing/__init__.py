@@ -4,7 +4,7 @@
 
     assets.py          the tables of scores and of what could not be scored; a run scores one batch
     pipeline.py        the project's pipeline as the job that scores a batch
-    checks.py          rows in are rows out; nothing waits for long, is given up or lies unseen
+    checks.py          each row is there once; nothing waits for long, is given up or lies unseen
     current_checks.py  the results of checks for the newest materialization, once nothing runs
     drift.py           whether scores are far from those of the champion's evaluation
     quarantine.py      what lies in quarantine, and which of it nobody has seen

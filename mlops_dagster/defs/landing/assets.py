@@ -114,7 +114,7 @@ def _check_specs(project: Project) -> Iterator[dg.AssetCheckSpec]:
     landing = project.landing
     assert landing is not None  # noqa: S101 - called where there is one
     key = scores_key(project)
-    description = "Of every drop, the rows in are the rows scored and the rows quarantined."
+    description = "Every row of every drop is scored or in quarantine, once."
     yield dg.AssetCheckSpec(RECONCILIATION, asset=key, description=description)
     if (found := landing.declared.drift) is not None:
         description = (

@@ -1,4 +1,4 @@
-"""Whether the landing keeps its promises: rows in are rows out, and nothing waits unseen."""
+"""Whether the landing keeps its promises: each row in one table, once, and nothing waits unseen."""
 
 # No `from __future__ import annotations`: Dagster compares the op's annotations with its classes.
 

@@ -137,4 +137,4 @@ def _keep(context: dg.OpExecutionContext, project: Project, workspace: Workspace
     if wrong:
         named = "\n".join(str(each) for each in wrong[:_MOST_NAMED])
         raise dg.Failure(f"{len(wrong):,} drops do not add up:\n{named}", allow_retries=False)
-    context.log.info("Of every drop, the rows in are the rows scored and the rows quarantined.")
+    context.log.info("Every row of every drop is scored or in quarantine, once.")
