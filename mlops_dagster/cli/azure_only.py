@@ -34,7 +34,7 @@ COMMANDS = {
     "schedule update": "Change the schedule's file, and create it again: mlops schedule create",
     "component": _COMPONENT,
     "environment": _ENVIRONMENT,
-    "model package": "Serve a model with Azure ML's inference server; nothing needs packaging here.",
+    "model package": _ENDPOINT,
     "model share": _REGISTRY,
     "data share": _REGISTRY,
     "data import": "Imports from databases run on Azure only.",

@@ -50,6 +50,7 @@ def job_data(record: JobRecord) -> dict[str, Any]:
         "duration": record.duration,
         "error": record.error,
         "reused_from": record.reused_from,
+        "resumes": record.resumes,
         "archived": record.archived,
     }
 

@@ -49,7 +49,16 @@ RECORDS = [
 ]
 OURS = {
     "CommandJobSchema": {
-        *("step", "started_at", "ended_at", "duration", "error", "reused_from", "archived"),
+        *(
+            "step",
+            "started_at",
+            "ended_at",
+            "duration",
+            "error",
+            "reused_from",
+            "resumes",
+            "archived",
+        ),
     },
     "ModelSchema": {"digest", "data", "code"},
     "DataSchema": {"job_name"},
