@@ -285,7 +285,8 @@ def _await_report(service: Service, supervisor: subprocess.Popen[str]) -> Mappin
         raise WorkspaceUnavailable(
             f"The {service.name} did not start.", remedy="What it wrote is above."
         )
-    lines = service.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    written = service.log.read_bytes() if service.log.exists() else b""
+    lines = written.decode(errors="replace").strip().splitlines()
     raise WorkspaceUnavailable(
         f"The {service.name} did not start: {lines[-1] if lines else 'it wrote nothing'}",
         remedy=f"See {service.log}.",

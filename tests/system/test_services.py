@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -163,6 +164,19 @@ def test_one_that_does_not_start_says_why(folder: Path) -> None:
         services.serving(service(folder, "import sys; sys.exit('no luck')")),
     ):
         pass
+
+
+def test_one_whose_folder_cannot_be_used_is_unavailable(folder: Path) -> None:
+    one = service(folder)
+    (folder / "services").write_text("in the way")
+    with pytest.raises(WorkspaceUnavailable, match="services"):
+        services.start(one)
+
+
+def test_a_program_that_is_not_there_is_said(folder: Path) -> None:
+    one = replace(service(folder), command=["/no/such/program"])
+    with pytest.raises(WorkspaceUnavailable, match="test server did not start"):
+        services.start(one)
 
 
 def test_one_that_is_served_ends_with_the_context_and_is_served_once(folder: Path) -> None:
