@@ -76,7 +76,7 @@ KINDS = {
 
 
 # Seconds to wait for a process of a kind, and how long it may live before it is killed.
-_PATIENCE = 20.0
+_PATIENCE = 40.0
 _LONGEST_LIFE = {"daemon": 12.0, "code server": 12.0, "run worker": 4.0}
 
 
@@ -289,9 +289,7 @@ def _of_kind(place: Dropping, kind: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if KINDS[kind] not in " ".join(process.cmdline()):
-                continue
-            if process.environ().get("MLOPS_HOME") == str(place.home):
+            if KINDS[kind] in " ".join(process.cmdline()) and _is_of_storm(place, process):
                 found.append(process)
     return found
 
@@ -301,9 +299,15 @@ def _family(place: Dropping) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get("MLOPS_HOME") == str(place.home):
+            if _is_of_storm(place, process):
                 found.append(process)
     return found
+
+
+def _is_of_storm(place: Dropping, process: psutil.Process) -> bool:
+    """Whether it works on this storm's state folder, by its environment or its arguments."""
+    home = str(place.home)
+    return process.environ().get("MLOPS_HOME") == home or home in process.cmdline()
 
 
 def _end_all(place: Dropping) -> None:
