@@ -138,7 +138,7 @@ def storm_files(count: int, *, poison: int, restless: bool) -> list[StormFile]:
         restless: some good ones grow, vanish for a while, or are restored by a backup.
     """
     harm = list(POISON) * poison
-    at = {(place * count) // max(1, len(harm)) + 3: kind for place, kind in enumerate(harm)}
+    at = {(place * count) // max(1, len(harm)) + 1: kind for place, kind in enumerate(harm)}
     return [StormFile(number, _kind(number, at, restless)) for number in range(count)]
 
 
