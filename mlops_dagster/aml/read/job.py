@@ -19,7 +19,7 @@ from mlops_dagster.aml.job import (
     UnsupportedComponent,
 )
 from mlops_dagster.aml.node import Node
-from mlops_dagster.aml.read import command, spark, sweep
+from mlops_dagster.aml.read import sweep
 from mlops_dagster.aml.read.binding_checks import Scope, check_inputs_given, check_output_path
 from mlops_dagster.aml.read.component import read_component_at
 from mlops_dagster.aml.read.inputs_outputs import (
@@ -30,11 +30,17 @@ from mlops_dagster.aml.read.inputs_outputs import (
 )
 from mlops_dagster.aml.read.legacy_syntax import expand_single_braces
 from mlops_dagster.aml.read.pipeline import read_settings, read_steps
-from mlops_dagster.aml.read.program import AZURE_ONLY_TYPES, read_common_fields
+from mlops_dagster.aml.read.program import (
+    AZURE_ONLY_TYPES,
+    PROGRAM_FIELDS,
+    implied_type,
+    read_common_fields,
+)
 from mlops_dagster.aml.read.step import FIELDS, build_step, finish_step, read_draft
 from mlops_dagster.aml.references import LocalPath, parse_reference, resolve_path
 
-_KINDS = {"command": command.FIELDS, "sweep": sweep.FIELDS, "spark": spark.FIELDS}
+_KINDS = {**PROGRAM_FIELDS, "sweep": sweep.FIELDS}
+del _KINDS["parallel"]  # it runs only as a step
 
 
 def read_job(node: Node) -> Job | None:
@@ -66,14 +72,14 @@ def read_job(node: Node) -> Job | None:
 
 
 def _job_type(node: Node) -> str | None:
-    if not node.at("type").is_set:
-        guesses = {"jobs": "pipeline", "trial": "sweep", "entry": "spark"}
-        return next((kind for field, kind in guesses.items() if node.has(field)), "command")
-    if node.data["type"] == "parallel":
+    written = node.at("type")
+    kind = written.data if written.is_set else implied_type(node)
+    if kind == "parallel":
         remedy = "Make it a step of a pipeline."
-        node.at("type").add_problem("A parallel job runs only as a step of a pipeline.", remedy)
+        field = written if written.is_set else node.at("task")
+        field.add_problem("A parallel job runs only as a step of a pipeline.", remedy)
         return None
-    return node.choice("type", (*_KINDS, "pipeline", *AZURE_ONLY_TYPES))
+    return node.choice("type", (*_KINDS, "pipeline", *AZURE_ONLY_TYPES)) if written.is_set else kind
 
 
 def _single_step(node: Node, kind: str) -> Step | None:

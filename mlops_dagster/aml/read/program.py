@@ -6,6 +6,7 @@ Sources: learn.microsoft.com/azure/machine-learning/reference-yaml-component-com
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mlops_dagster.aml.job import (
@@ -26,15 +27,27 @@ AZURE_ONLY_TYPES = (
     "automl", "data_transfer", "import", "finetuning", "distillation", "promptflow_parallel",
     "flow", "fl_scatter_gather",
 )  # fmt: skip
-_KINDS = ("command", "parallel", "spark", "pipeline")
+# A new kind of program: a module beside this one, and a line in each of these tables.
+PROGRAM_FIELDS = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}
+_READERS: dict[str, Callable[[Node, dict[str, Any]], Component]] = {
+    "command": command.read_command,
+    "parallel": parallel.read_parallel,
+    "spark": spark.read_spark,
+}
+# What a job, component or step without a type is by a field of its own.
+_IMPLIED_TYPES = {"jobs": "pipeline", "task": "parallel", "entry": "spark", "trial": "sweep"}
 
 
 def component_type(node: Node) -> str | None:
-    """The ``type`` of a component or step; where it is left out, the one that its fields imply."""
+    """The ``type`` of a component; where it is left out, the one that its fields imply."""
     if not node.at("type").is_set:
-        guesses = {"jobs": "pipeline", "task": "parallel", "entry": "spark", "trial": "sweep"}
-        return next((kind for field, kind in guesses.items() if node.has(field)), "command")
-    return node.choice("type", (*_KINDS, *AZURE_ONLY_TYPES))
+        return implied_type(node)
+    return node.choice("type", (*PROGRAM_FIELDS, "pipeline", *AZURE_ONLY_TYPES))
+
+
+def implied_type(node: Node) -> str:
+    """The type of a job, component or step that does not name its own."""
+    return next((kind for field, kind in _IMPLIED_TYPES.items() if node.has(field)), "command")
 
 
 def read_program(node: Node, kind: str, common: dict[str, Any], *, declared: bool) -> Component:
@@ -43,17 +56,9 @@ def read_program(node: Node, kind: str, common: dict[str, Any], *, declared: boo
     Args:
         declared: it declares its inputs; the fields of a job or step are checked elsewhere.
     """
-    fields = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}[kind]
     if declared:
-        node.check_fields((*FIELDS, *fields), closed=False)
-    found: Component
-    match kind:
-        case "parallel":
-            found = parallel.read_parallel(node, common)
-        case "spark":
-            found = spark.read_spark(node, common)
-        case _:
-            found = command.read_command(node, common)
+        node.check_fields((*FIELDS, *PROGRAM_FIELDS[kind]), closed=False)
+    found = _READERS[kind](node, common)
     if declared:
         check_program_bindings(node, found, declared=True)
     return found

@@ -38,7 +38,13 @@ from mlops_dagster.aml.read.inputs_outputs import (
     read_input,
     read_outputs,
 )
-from mlops_dagster.aml.read.program import AZURE_ONLY_TYPES, check_program_bindings, read_program
+from mlops_dagster.aml.read.program import (
+    AZURE_ONLY_TYPES,
+    PROGRAM_FIELDS,
+    check_program_bindings,
+    implied_type,
+    read_program,
+)
 from mlops_dagster.errors import suggest
 
 FIELDS = (
@@ -46,7 +52,6 @@ FIELDS = (
     "experiment_name", "inputs", "outputs", "compute", "identity", "services", "settings",
     "is_deterministic", "parent_job_name", "status", "log_files",
 )  # fmt: skip
-_PROGRAM_FIELDS = {"command": command.FIELDS, "parallel": parallel.FIELDS, "spark": spark.FIELDS}
 _OWN_BINDINGS = frozenset(
     [
         "inputs",
@@ -138,7 +143,7 @@ def _program_draft(
         return _sweep_draft(node, name, outputs, outer, read_component)
     if node.has("component"):
         node.check_fields(
-            (*FIELDS, *(f for fields in _PROGRAM_FIELDS.values() for f in fields)), closed=False
+            (*FIELDS, *(f for fields in PROGRAM_FIELDS.values() for f in fields)), closed=False
         )
         component = read_component(node.at("component"))
         if component is None:
@@ -149,7 +154,7 @@ def _program_draft(
         remedy = "Put its steps into a file of their own, and name it as `component:`."
         node.add_problem("A pipeline inside a pipeline is a component.", remedy)
         return None
-    node.check_fields((*FIELDS, *_PROGRAM_FIELDS[kind]), closed=False)
+    node.check_fields((*FIELDS, *PROGRAM_FIELDS[kind]), closed=False)
     component = read_program(
         node, kind, _inline_component_fields(node, outputs, outer), declared=False
     )
@@ -159,12 +164,11 @@ def _program_draft(
 def _step_type(node: Node) -> str | None:
     if node.at("type").is_set:
         return node.choice(
-            "type", (*_PROGRAM_FIELDS, "pipeline", "sweep", *CONTROL, *AZURE_ONLY_TYPES)
+            "type", (*PROGRAM_FIELDS, "pipeline", "sweep", *CONTROL, *AZURE_ONLY_TYPES)
         )
     if node.has("component"):
         return "command"
-    guesses = {"trial": "sweep", "task": "parallel", "entry": "spark", "jobs": "pipeline"}
-    return next((kind for field, kind in guesses.items() if node.has(field)), "command")
+    return implied_type(node)
 
 
 def _inline_component_fields(

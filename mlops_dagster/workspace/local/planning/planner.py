@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,8 +52,6 @@ from mlops_dagster.workspace.ports import JobStatus
 if TYPE_CHECKING:
     from mlops_dagster.workspace.local.records.compute import LocalCompute
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
-_LONGEST_NAME = 255
 _DEFAULTS = PlanOptions()
 _THIS_MACHINE = ("serverless", "local")
 
