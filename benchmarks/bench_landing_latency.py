@@ -49,8 +49,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     found = {
-        "queued runs": measured(SETTINGS, arguments.drops),
-        "runs at once": measured(AT_ONCE, arguments.drops),
+        "queued runs": latencies(SETTINGS, arguments.drops),
+        "runs at once": latencies(AT_ONCE, arguments.drops),
     }
     medians = {
         name: [statistics.median(each.ends[part] for each in seen) for part in range(len(PARTS))]
@@ -72,7 +72,7 @@ def main() -> int:
     return 0
 
 
-def measured(settings: str, count: int) -> list[Latency]:
+def latencies(settings: str, count: int) -> list[Latency]:
     """One drop after the other, each when the one before has been scored."""
     with tempfile.TemporaryDirectory(prefix="latency-") as folder:
         place = Dropping.make(Path(folder), Path(folder) / ".mlops", project=NOW)

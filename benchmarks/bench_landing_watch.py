@@ -42,7 +42,7 @@ def main(sizes: list[int], runs: int) -> None:
     slopes: list[tuple[int, float, float]] = []
     with running_azurite() as azurite, tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            bare, listing, queue, peak = measured(azurite, Path(folder), size, runs)
+            bare, listing, queue, peak = watch_costs(azurite, Path(folder), size, runs)
             slopes.append((size, listing, queue))
             table.add_row(
                 f"{size:,}",
@@ -63,7 +63,7 @@ def main(sizes: list[int], runs: int) -> None:
         print(f"queue {(queue_large - queue_small) * per:+.2f} s")
 
 
-def measured(
+def watch_costs(
     azurite: Azurite, folder: Path, size: int, runs: int
 ) -> tuple[float, float, float, float]:
     """Medians of a bare listing and of both ticks in seconds, and a tick's peak memory in MB."""
@@ -86,7 +86,7 @@ def measured(
         cases = {"bare": lambda: sum(1 for _ in container.list_blobs()), **look}
         # Turn about: whoever comes first after an upload finds the emulator still at work.
         for name in sorted(cases, reverse=run % 2 == 0):
-            times[name].append(timed(cases[name]))
+            times[name].append(seconds_of(cases[name]))
     tracemalloc.start()
     look["listing"]()
     peak = tracemalloc.get_traced_memory()[1] / 1e6
@@ -103,7 +103,7 @@ def ticks(home: Path, source: Source) -> Callable[[], object]:
     return lambda: tick(landing, seconds=600)
 
 
-def timed(call: Callable[[], object]) -> float:
+def seconds_of(call: Callable[[], object]) -> float:
     """Wall seconds of a call."""
     started = time.perf_counter()
     call()

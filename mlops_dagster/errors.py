@@ -70,7 +70,7 @@ class Problem:
     @property
     def where(self) -> str:
         """File, line and field, such as ``job.yml:3: inputs.rates``."""
-        file = f"{_shown(self.file)}:{self.line}" if self.line else _shown(self.file)
+        file = f"{_short_path(self.file)}:{self.line}" if self.line else _short_path(self.file)
         return f"{file}: {self.field}" if self.field else file
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     return f"Known here: {shown}."
 
 
-def _shown(file: Path) -> str:
+def _short_path(file: Path) -> str:
     """The shorter of the absolute path and the one relative to the current directory."""
     try:
         return str(file.relative_to(Path.cwd()))

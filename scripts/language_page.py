@@ -19,7 +19,7 @@ HEAD = """\
 The same files run here and on Azure. Each line below is a construct of the language:
 
 - **honoured**: what it means on Azure it means here.
-- **honoured, but**: it is accepted, and what it does here is said beside it.
+- **honoured, but**: it is accepted, and the text beside it says what it does here.
 - **refused**: nothing of the job is started. `mlops check` and submitting it name every such place at once, with file and line.
 
 The last column names the test that holds it: `pytest tests/aml/test_language.py -k NAME` loads the construct with Azure ML's own loader and ours, and runs or refuses it.
@@ -28,7 +28,7 @@ The last column names the test that holds it: `pytest tests/aml/test_language.py
 
 def main() -> int:
     """Write or check the page; 1 where it is out of date."""
-    page = made()
+    page = page_text()
     if "--check" in sys.argv[1:]:
         if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page:
             print(f"{PAGE.relative_to(ROOT)} says what the table says")
@@ -39,7 +39,7 @@ def main() -> int:
     return 0
 
 
-def made() -> str:
+def page_text() -> str:
     """The page."""
     sys.path.insert(0, str(ROOT))
     from tests.aml.language import SECTIONS

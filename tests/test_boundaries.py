@@ -85,7 +85,7 @@ def graph() -> grimp.ImportGraph:
     return import_graph()
 
 
-def shown(path: Path) -> str:
+def short_path(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
@@ -129,7 +129,7 @@ def test_nothing_imports_in_a_circle(graph: grimp.ImportGraph) -> None:
     assert list(circles(graph)) == []
 
 
-@pytest.mark.parametrize("path", STEPS, ids=shown)
+@pytest.mark.parametrize("path", STEPS, ids=short_path)
 def test_a_projects_step_runs_on_azure_without_this_package(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
@@ -138,7 +138,7 @@ def test_a_projects_step_runs_on_azure_without_this_package(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
         for name in names:
-            assert name.partition(".")[0] not in {PACKAGE, "dagster"}, f"{shown(path)}: {name}"
+            assert name.partition(".")[0] not in {PACKAGE, "dagster"}, f"{short_path(path)}: {name}"
 
 
 def test_the_table_names_only_rooms_and_libraries_that_it_lists() -> None:

@@ -186,12 +186,12 @@ def test_a_schedule_asks_for_the_newest_window_that_has_ended(tmp_path: Path) ->
     repository = load_project(tmp_path / "definitions.py").get_repository_def()
     schedule = repository.get_schedule_def("monthly_schedule")
 
-    def asked(day: str) -> list[str | None]:
+    def requested_partitions(day: str) -> list[str | None]:
         when = dg.build_schedule_context(
             scheduled_execution_time=datetime.fromisoformat(day).replace(tzinfo=UTC),
             repository_def=repository,
         )
         return [each.partition_key for each in schedule.evaluate_tick(when).run_requests or []]
 
-    assert asked("2013-09-02") == []
-    assert asked("2013-11-02") == ["2013-10"]
+    assert requested_partitions("2013-09-02") == []
+    assert requested_partitions("2013-11-02") == ["2013-10"]

@@ -77,7 +77,7 @@ def remedy_of(detail: ErrorDetails) -> str:
 
 
 def is_consequence(detail: ErrorDetails) -> bool:
-    """Whether a mistake only follows from one that is told of an item: a list that lost items."""
+    """Whether a mistake only follows from one that is reported for an item: a list that lost items."""
     found = detail["input"]
     return (
         detail["type"] == "too_short"

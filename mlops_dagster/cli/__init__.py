@@ -1,4 +1,4 @@
-"""The `mlops` command: a module for each noun, and `main`, which turns errors into exit statuses."""
+"""The `mlops` command: its nouns in `nouns/`, `demo/`, Dagster's instance and UI in `dagster/`; `main`."""
 
 from mlops_dagster.cli.main import main
 

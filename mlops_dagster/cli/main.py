@@ -1,4 +1,4 @@
-"""The command's frame: the tree of commands, and what becomes of an error.
+"""The `mlops` command: the tree of its commands, and the exit status of an error.
 
 Exit statuses: 0 what was asked for happened; 1 it did not; 2 the request itself is wrong;
 130 interrupted by Ctrl-C.
@@ -35,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# A new noun: one module beside this one, one line here, and its page in docs/cli.md.
+# A new noun: a module in nouns/, a line here, and a section for each command in docs/cli.md.
 command(app, "demo", example="mlops demo --project projects/flight_delays")(demo.demo)
 command(app, "ui", example="mlops ui --port 3001 --no-open", prints_data=False)(ui.ui)
 command(app, "mlflow", example="mlops mlflow train-1", prints_data=False)(mlflow.mlflow)

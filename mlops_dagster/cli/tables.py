@@ -34,7 +34,7 @@ def print_table(
     empty: str,
     shorten: Collection[str] = (),
 ) -> None:
-    """Print rows under their columns' names; ``empty`` is said instead of a table without rows.
+    """Print rows under their columns' names; ``empty`` is printed instead of a table without rows.
 
     On a terminal the table fits its width; elsewhere every cell stands whole on one line.
 

@@ -25,6 +25,8 @@ whose names begin with the drop's id: ``scores`` (any columns; ``row`` is the ro
 file, from 0) and ``rejected`` (a row for each row that cannot be used: ``row``, null where it is
 the whole file; ``reason``; what else there is). Each row of a file must be in one of them, once.
 
+``sources/`` are the places where files land, ``ledger/`` is what is known of every drop and batch.
+
 Beside them: ``status``, ``replay``, ``replay_failed`` and ``drops`` for people, ``differences`` for
 the check that every row is in one of the tables once, ``compact``, ``expire`` and ``clear_jobs`` for
 a maintenance job.

@@ -324,7 +324,7 @@ def _writer_errors(uri: str, *, in_memory: bool = False) -> Iterator[None]:
 
 
 class _RowStream:
-    """Rows, and the error that ended them: Delta's writer tells of any error as one of its own."""
+    """Rows, and the error that ended them: Delta's writer reports any error as one of its own."""
 
     def __init__(self, rows: Iterator[RecordBatch]) -> None:
         self._rows = rows

@@ -245,7 +245,7 @@ def _commit_results(
     except WrongOutput as error:
         # The outputs are gone, or another batch has changed the table since the rehearsal.
         return _record_failure(landing, record, job, _output_failure(error), committing=True)
-    # What took a drop's place is offered here too: no event may tell of it.
+    # What took a drop's place is offered here too: no event may announce it.
     landing.ledger.record_drops(facts.successors)
     landing.ledger.close(batch.id, results.outcomes)
     unstage(batch.id, landing.staging)

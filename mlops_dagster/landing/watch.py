@@ -24,7 +24,7 @@ from mlops_dagster.landing.values import (
 def tick(landing: Landing, *, seconds: float = 20.0) -> Tick:
     """Look for new files for about ``seconds``, and cut what has settled into batches.
 
-    Every page is written down before the source is told so, and every batch before it is
+    Every page is written down before the source is asked to accept it, and every batch before it is
     returned. What a tick that died had written down, the next one returns. Safe to call from
     several processes at once. A source that cannot be reached is no error: ``Tick.problem``.
 

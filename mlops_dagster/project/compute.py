@@ -41,5 +41,5 @@ def _declared_names(folder: Path) -> set[str]:
         try:
             names.add(load_compute(file).name)
         except InvalidDocument:
-            names.add(file.stem)  # its own mistakes are told where it is checked
+            names.add(file.stem)  # its own mistakes are reported where it is checked
     return names

@@ -126,7 +126,7 @@ def mark_used(stamp: Path) -> bool:
     """Note that something is used now; False where it is not there.
 
     Args:
-        stamp: the folder, or the file in it that tells when it was used.
+        stamp: the folder, or the file in it whose time says when it was used.
     """
     try:
         os.utime(stamp)

@@ -1,4 +1,4 @@
-"""The door to an Azure ML workspace, here or on Azure."""
+"""Opens an Azure ML workspace: `ports` is what each of them promises, `local` is this machine's."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def write(tmp_path: Path) -> Write:
     return _write
 
 
-def found(path: Path) -> list[str]:
+def mistakes_in(path: Path) -> list[str]:
     """Every mistake as ``file:line field: message``."""
     return [
         f"{problem.file.name}:{problem.line} {problem.field}: {problem.message}"

@@ -6,7 +6,7 @@ import pytest
 
 from mlops_dagster.aml import check, load_job
 from mlops_dagster.errors import InvalidDocument
-from tests.aml.conftest import Write, found
+from tests.aml.conftest import Write, mistakes_in
 
 COMPONENT = """
     name: train
@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_told_at_the_step_that_takes_it(
     write: Write, name: str, value: str, expected: str
 ) -> None:
     job = BOUND.replace("NAME", name).replace("VALUE", value)
-    (line,) = found(write({"it.yml": job, "train.yml": COMPONENT}))
+    (line,) = mistakes_in(write({"it.yml": job, "train.yml": COMPONENT}))
     assert line.startswith(
         f"it.yml:7 jobs.one.inputs.{name}: ${{{{parent.inputs.x}}}} is {expected}"
     )
@@ -59,7 +59,7 @@ def test_what_does_not_fit_is_told_at_the_step_that_takes_it(
 )
 def test_what_fits_is_passed_on_as_it_is(write: Write, name: str, value: str) -> None:
     job = BOUND.replace("NAME", name).replace("VALUE", value)
-    assert found(write({"it.yml": job, "train.yml": COMPONENT})) == []
+    assert mistakes_in(write({"it.yml": job, "train.yml": COMPONENT})) == []
 
 
 NESTED = {
@@ -93,8 +93,8 @@ def nested(outer: str, rate: str = "0.1") -> dict[str, str]:
 
 
 def test_a_literal_is_followed_through_pipelines_inside_pipelines(write: Write) -> None:
-    assert found(write(nested("4"))) == []
-    assert found(write(nested("6"))) == [
+    assert mistakes_in(write(nested("4"))) == []
+    assert mistakes_in(write(nested("6"))) == [
         "part.yml:9 jobs.one.inputs.i: ${{parent.inputs.middle}} is 6; expected between 1 and 5."
     ]
 
@@ -105,7 +105,7 @@ def test_a_default_of_a_pipeline_component_is_followed_too(write: Write) -> None
         "part.yml:9 jobs.one.inputs.f: ${{parent.inputs.rate}} is 'lots'; expected a number, for the"
         " input is declared number."
     )
-    assert found(path) == [expected]
+    assert mistakes_in(path) == [expected]
     (problem,) = check(path.with_name("part.yml"))
     assert (problem.line, problem.field) == (9, "jobs.one.inputs.f")
 

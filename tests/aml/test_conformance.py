@@ -24,7 +24,7 @@ KINDS = ("job", "component", "data", "model", "environment", "compute", "schedul
 FILES = sorted(path for kind in KINDS for path in (HERE / kind).glob("*.yml"))
 
 
-def shown(path: Path) -> str:
+def short_path(path: Path) -> str:
     return path.relative_to(HERE).as_posix()
 
 
@@ -43,7 +43,7 @@ def ours(path: Path) -> Any:
     return getattr(aml, f"load_{path.parent.name}")(path)
 
 
-@pytest.mark.parametrize("path", FILES, ids=shown)
+@pytest.mark.parametrize("path", FILES, ids=short_path)
 def test_every_construct_is_accepted_by_both_loaders(path: Path, official: Any) -> None:
     theirs = official[path.parent.name](path)
 
@@ -53,7 +53,7 @@ def test_every_construct_is_accepted_by_both_loaders(path: Path, official: Any) 
         assert theirs._validate().error_messages == {}
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "job").glob("*.yml")), ids=shown)
+@pytest.mark.parametrize("path", sorted((HERE / "job").glob("*.yml")), ids=short_path)
 def test_both_loaders_read_the_same_job(path: Path, official: Any) -> None:
     theirs, job = official["job"](path), ours(path)
 
@@ -76,7 +76,7 @@ def same_step(theirs: Any, step: Step) -> None:
         return
     by_default = {name for name, spec in component.inputs.items() if spec.default is not None}
     assert set(step.inputs) | by_default == by_default | {
-        name for name, value in theirs.inputs.items() if given(value) is not None
+        name for name, value in theirs.inputs.items() if plain_value(value) is not None
     }
     if isinstance(component, ComponentReference):
         assert component.reference.endswith(str(theirs.component))
@@ -94,7 +94,7 @@ def same_step(theirs: Any, step: Step) -> None:
         assert step.sweep.limits.max_total_trials == theirs.limits.max_total_trials
 
 
-def given(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     return getattr(value, "_data", value)
 
 
@@ -103,7 +103,7 @@ def sampling_of(sweep: Any) -> str:
     return getattr(algorithm, "type", None) or str(algorithm or "random")
 
 
-@pytest.mark.parametrize("path", sorted((HERE / "component").glob("*.yml")), ids=shown)
+@pytest.mark.parametrize("path", sorted((HERE / "component").glob("*.yml")), ids=short_path)
 def test_both_loaders_read_the_same_component(path: Path, official: Any) -> None:
     theirs, component = official["component"](path), ours(path)
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 FILES = Path(__file__).parent / "language" / "files"
 
 
-def named(row: Row) -> str:
+def id_of(row: Row) -> str:
     return row.id
 
 
@@ -52,12 +52,12 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
 
 def with_files(rows: list[Row]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
-        ("row", "file"), [(row, row) for row in rows], indirect=["file"], ids=map(named, rows)
+        ("row", "file"), [(row, row) for row in rows], indirect=["file"], ids=map(id_of, rows)
     )
 
 
 def test_no_row_stands_twice_and_each_is_shown_in_one_way() -> None:
-    assert [name for name, count in Counter(map(named, ROWS)).items() if count > 1] == []
+    assert [name for name, count in Counter(map(id_of, ROWS)).items() if count > 1] == []
     for row in ROWS:
         ways = (row.logs, row.refuses, row.loads, row.test)
         assert sum(bool(way) for way in ways) == 1, row.id
@@ -110,7 +110,7 @@ def test_it_is_read(row: Row, file: Path) -> None:
         assert found == expected
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.test], ids=named)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.test], ids=id_of)
 def test_the_test_that_runs_it_is_there(row: Row) -> None:
     assert row.test is not None
     path, _, name = row.test.partition("::")

@@ -12,7 +12,7 @@ import pytest
 
 from mlops_dagster.aml import check, load_job
 from mlops_dagster.errors import InvalidDocument
-from tests.aml.conftest import Write, found
+from tests.aml.conftest import Write, mistakes_in
 
 HERE = Path(__file__).parent / "mistakes"
 
@@ -64,7 +64,7 @@ def test_mistakes_in_several_files_are_told_at_once_each_at_its_own_line(write: 
         }
     )
 
-    assert [line.partition(": ")[0] for line in found(path)] == [
+    assert [line.partition(": ")[0] for line in mistakes_in(path)] == [
         "env.yml:1 dependencies.1.pip",
         "it.yml:5 jobs.a.inputs.x",
         "a.yml:3 command",
@@ -82,7 +82,7 @@ def test_a_component_that_contains_itself_is_told_by_its_chain(write: Write) -> 
         }
     )
 
-    assert found(path) == [
+    assert mistakes_in(path) == [
         "b.yml:4 jobs.x.component: The component contains itself: a.yml -> b.yml -> a.yml."
     ]
 
@@ -153,7 +153,7 @@ def test_what_a_schedule_sets_anew_is_told_at_its_line_of_the_schedule(write: Wr
         }
     )
 
-    assert [line.rpartition(": ")[0] for line in found(path)] == [
+    assert [line.rpartition(": ")[0] for line in mistakes_in(path)] == [
         "it.yml:6 create_job.inputs.rows.type",
         "it.yml:8 create_job.settings.default_compute",
         "job.yml:3 settings.default_datastore",

@@ -1,4 +1,4 @@
-"""Alerts: what a person is told, over a real webhook and a real mail server."""
+"""Alerts as a person gets them, over a real webhook and a real mail server."""
 
 from __future__ import annotations
 

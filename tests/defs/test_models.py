@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from tests.defs.conftest import Tiny
-from tests.defs.test_products import evaluations, shown
+from tests.defs.test_products import evaluations, metadata_value
 
 TRAIN = """\
 type: pipeline
@@ -117,9 +117,9 @@ def test_the_gate_keeps_the_champion_and_scoring_takes_it(scoring: Tiny) -> None
     first = scoring.materialize(*MAKE_MODEL)
     assert first.success
     gate = evaluations(first)["quality_gate"]
-    assert shown(gate, "champion") == "azureml:half:1"
-    assert shown(gate, "auc") == 0.7
-    assert shown(gate, "bound") == 0.6
+    assert metadata_value(gate, "champion") == "azureml:half:1"
+    assert metadata_value(gate, "auc") == 0.7
+    assert metadata_value(gate, "bound") == 0.6
     model = scoring.newest("models/half")
     assert list(model)[:4] == ["champion", "version", "gate", "model card"]
     assert (model["champion"], model["model card"]) == ("azureml:half:1", "# Half\n")
@@ -133,7 +133,7 @@ def test_the_gate_keeps_the_champion_and_scoring_takes_it(scoring: Tiny) -> None
     assert not second.success
     gate = evaluations(second)["quality_gate"]
     assert not gate.passed
-    assert shown(gate, "champion") == "azureml:half:1"
+    assert metadata_value(gate, "champion") == "azureml:half:1"
     assert scoring.newest("models/half")["version"] == "azureml:half:2"
 
     assert scoring.materialize("score/score", "scores", partition="2013-10").success
@@ -142,7 +142,7 @@ def test_the_gate_keeps_the_champion_and_scoring_takes_it(scoring: Tiny) -> None
     train(scoring, 0.695)
     third = scoring.materialize(*MAKE_MODEL)
     assert third.success
-    assert shown(evaluations(third)["quality_gate"], "champion") == "azureml:half:3"
+    assert metadata_value(evaluations(third)["quality_gate"], "champion") == "azureml:half:3"
 
 
 def test_scoring_waits_for_a_champion(scoring: Tiny) -> None:

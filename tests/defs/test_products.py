@@ -14,7 +14,7 @@ def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEva
     return {each.check_name: each for each in result.get_asset_check_evaluations()}
 
 
-def shown(evaluation: dg.AssetCheckEvaluation, label: str) -> Any:
+def metadata_value(evaluation: dg.AssetCheckEvaluation, label: str) -> Any:
     return evaluation.metadata[label].value
 
 
@@ -55,7 +55,7 @@ def test_broken_rules_are_named_with_their_rows_and_stop_the_run(tiny: Tiny) -> 
     assert tiny.starts() == []
     schema = evaluations(result)["schema"]
     assert not schema.passed
-    table = shown(schema, "violations")
+    table = metadata_value(schema, "violations")
     assert "numbers.csv row 1: 1.5; numbers.csv row 3: -4.0" in table
     assert "| id | field_uniqueness | 2 |" in table
 
@@ -65,8 +65,8 @@ def test_a_missing_column_is_a_broken_rule(tiny: Tiny) -> None:
 
     checks = evaluations(tiny.materialize("ingest/write", "numbers"))
 
-    assert "'value'" in shown(checks["schema"], "violations")
-    assert "no such column" in shown(checks["nulls"], "nulls")
+    assert "'value'" in metadata_value(checks["schema"], "violations")
+    assert "no such column" in metadata_value(checks["nulls"], "nulls")
 
 
 def test_too_few_rows_stop_the_run_and_too_many_nulls_are_told(tiny: Tiny) -> None:
@@ -75,8 +75,8 @@ def test_too_few_rows_stop_the_run_and_too_many_nulls_are_told(tiny: Tiny) -> No
     result = tiny.materialize("ingest/write", "numbers", "train/fit")
 
     checks = evaluations(result)
-    assert (checks["rows"].passed, shown(checks["rows"], "rows")) == (False, 1)
-    assert "| value | 100.00% | 40.00% | no |" in shown(checks["nulls"], "nulls")
+    assert (checks["rows"].passed, metadata_value(checks["rows"], "rows")) == (False, 1)
+    assert "| value | 100.00% | 40.00% | no |" in metadata_value(checks["nulls"], "nulls")
     assert tiny.starts() == []
 
 

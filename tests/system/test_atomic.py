@@ -70,7 +70,7 @@ def test_of_processes_that_create_one_file_one_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_move_never_replaces_what_is_there(tmp_path: Path, kind: str) -> None:
-    first, second = _made(tmp_path / "first", kind), _made(tmp_path / "second", kind)
+    first, second = _new_entry(tmp_path / "first", kind), _new_entry(tmp_path / "second", kind)
     target = tmp_path / "target"
     assert atomic.move(first, target)
     assert not first.exists()
@@ -80,13 +80,13 @@ def test_a_move_never_replaces_what_is_there(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_folder_does_not_take_the_place_of_a_file(tmp_path: Path) -> None:
-    folder, file = _made(tmp_path / "folder", "folder"), _made(tmp_path / "file", "file")
+    folder, file = _new_entry(tmp_path / "folder", "folder"), _new_entry(tmp_path / "file", "file")
     assert not atomic.move(folder, file)
     assert file.read_text() == "file"
 
 
 def test_a_folder_that_is_not_there_is_removed(tmp_path: Path) -> None:
-    atomic.remove_folder(_made(tmp_path / "folder", "folder"))
+    atomic.remove_folder(_new_entry(tmp_path / "folder", "folder"))
     atomic.remove_folder(tmp_path / "folder")
     assert list(tmp_path.iterdir()) == []
 
@@ -97,7 +97,7 @@ def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path, name: str) -> N
     assert (tmp_path / name).read_bytes() == b"content"
 
 
-def _made(path: Path, kind: str) -> Path:
+def _new_entry(path: Path, kind: str) -> Path:
     if kind == "folder":
         path.mkdir()
         (path / "name").write_text(path.name)

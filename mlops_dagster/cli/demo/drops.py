@@ -70,11 +70,12 @@ class FolderDrops:
             raise MlopsError(f"The example files could not be dropped: {said}")
 
     def announce(self, names: Iterable[str]) -> None:
-        """Nobody is told of files in a folder."""
+        """Nothing is sent for files in a folder."""
 
 
 class ContainerDrops:
-    """A container of an emulated account; its queue is told by us, as the emulator has no Event Grid.
+    """A container of an emulated account. We send its events to the queue: the emulator has no
+    Event Grid.
 
     Args:
         scratch: a folder in which the example's files are made before they are uploaded.

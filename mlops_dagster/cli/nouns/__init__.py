@@ -1,1 +1,1 @@
-"""A module for each noun of the command line."""
+"""A module for each noun of the command line; `creation`, `registry` and `updates` are shared."""

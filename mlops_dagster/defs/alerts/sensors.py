@@ -33,7 +33,7 @@ def _failure_sensor(project: Project, targets: AlertTargets) -> dg.SensorDefinit
     )
     def failure_alerts(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
-        # A failed attempt at a batch is tried again; the check given_up tells of the last one.
+        # A failed attempt at a batch is tried again; the check given_up reports the last one.
         if BATCH_TAG not in run.tags:
             reasons = [event.step_failure_data.error_display_string
                        for event in context.get_step_failure_events()]  # fmt: skip

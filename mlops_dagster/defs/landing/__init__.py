@@ -10,6 +10,7 @@
     quarantine.py      what lies in quarantine, and which of it nobody has seen
     metadata.py        what a materialization shows: batches, drops, some of the rows
     sensor.py          looks for new files, and asks for a run of every batch
+    history.py         old runs, deleted from Dagster's instance
     runs.py            the runs of a batch, and those whose process is gone
     jobs.py            scoring on a schedule, replaying a drop, upkeep of the tables
     keys.py            keys, tags and the names of jobs

@@ -1,6 +1,6 @@
 """What this machine knows of the files of a watched folder, so that each look need not read them.
 
-It lies in the ledger's database but is no part of the ledger: no event tells of it, and a machine
+It lies in the ledger's database but is no part of the ledger: no event records it, and a machine
 that has lost it reads the files whose size and time leave a doubt once more.
 """
 

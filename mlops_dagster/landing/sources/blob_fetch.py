@@ -63,7 +63,7 @@ def _download(container: ContainerClient, drop: Drop, to: Path) -> None:
 
 
 def _changed(blob: Any, drop: Drop) -> FileChanged | FileGone:
-    """What the blob is now, so that its successor is not lost where no event tells of it."""
+    """What the blob is now, so that its successor is not lost where no event announces it."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:

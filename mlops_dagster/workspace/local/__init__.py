@@ -1,18 +1,21 @@
 """The workspace on this machine: no Azure, no container, no daemon.
 
-``LocalWorkspace`` is what ``connect("local")`` opens. Its state lies in one folder (``state.py``).
+``LocalWorkspace`` is what ``connect("local")`` opens. Its state lies in one folder
+(``ground/state.py``). The rooms are floors: each knows only those below it.
 
 ::
 
+    jobs/           jobs as people see them: submitted, resumed, scheduled; workspace.py, the whole
+    running/        the detached runner of a plan: its steps, pipelines, sweeps
     planning/       from a job of the language to a plan: everything resolved, nothing started
-    jobs/           jobs as rows: submitted, queued, followed, reused, resumed, scheduled
-    running/        the detached runner of a plan, and the kinds of work that it carries out
-    sweep/          trials of a sweep, and which is the best
-    parallel/       the driver of a parallel step, and its workers
-    environments/   what a job's environment asks for, and an interpreter that has it
-    storage/        datastores, data assets, models, downloads
+    queue/          which job runs next, which one stands in for another, following a job
+    kinds/          command, parallel, spark, sweep: what a plan keeps of each, and its processes
+    parallel/       the driver of a parallel step, and its workers: a program apart
     tracking/       MLflow: one server a home, started when a job first speaks to it
-    compute.py      compute targets and their nodes
+    storage/        datastores, data assets, models, downloads, snapshots, what is removed and when
+    software/       what a job's environment asks for, and an interpreter that has it
+    records/        a job's row, log and name; compute targets and their nodes
+    ground/         the state database, plans as values, addresses, substitutions, variables
 """
 
 from __future__ import annotations

@@ -47,9 +47,8 @@ class LocalWorkspace(Workspace):
         options: JobOptions = JobOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._state = State(home.absolute())
-        retention_days(
-            self._state.home
-        )  # a mistake is said here, not by a runner in the background
+        # A mistake is reported here, not by a runner in the background.
+        retention_days(self._state.home)
         storage = Storage(self._state, cloud)
         self._compute = LocalCompute(self._state, cloud)
         self._data = LocalData(self._state, storage)

@@ -1,4 +1,4 @@
-"""The door to an Azure ML workspace: what every workspace can do, and the values it answers with.
+"""What every Azure ML workspace can do, and the values that it answers with: a module a part.
 
 Promises, held for every adapter by the contract suite in ``tests/workspace/contract``:
 

@@ -47,7 +47,8 @@ class ScheduleRecord:
         """The record of a schedule.
 
         Args:
-            is_enabled: what was said since its file was read; None for what the file says.
+            is_enabled: set by ``enable`` or ``disable`` since its file was read; None for what the
+                file says.
             created_at: None for a schedule that the project declares. It counts from Monday, 1
                 January 2024, so that every machine finds the same times in the file.
         """

@@ -176,7 +176,7 @@ ENVIRONMENT = (
         environment: {image: "python:3.11", conda_file: ./conda.yml}
         """,
         "differs",
-        f"{_HERE} What is missing there is told before.",
+        f"{_HERE} What is missing there is reported before it runs.",
         logs="ran",
     ),
     Row(

@@ -19,7 +19,7 @@ _MODES: dict[str, tuple[Result, str]] = {
 }
 
 
-def _given(entry: str, shows: str) -> str:
+def _job_reading(entry: str, shows: str) -> str:
     return command(f"command: {shows}\ninputs:\n  it: {entry}")
 
 
@@ -28,7 +28,7 @@ INPUTS = (
         Row(
             f"input-{kind}",
             f"literal: {kind}",
-            _given(value, "python say.py ${{inputs.it}}\ncode: ./src"),
+            _job_reading(value, "python say.py ${{inputs.it}}\ncode: ./src"),
             says=says,
             logs=f"said {shown}",
         )
@@ -42,26 +42,26 @@ INPUTS = (
     Row(
         "input-uri-file",
         "`uri_file`",
-        _given("{type: uri_file, path: ./rows.csv}", "wc -l ${{inputs.it}}"),
+        _job_reading("{type: uri_file, path: ./rows.csv}", "wc -l ${{inputs.it}}"),
         logs="3 ",
     ),
     Row(
         "input-uri-folder",
         "`uri_folder`",
-        _given("{type: uri_folder, path: ./folder}", "ls ${{inputs.it}}"),
+        _job_reading("{type: uri_folder, path: ./folder}", "ls ${{inputs.it}}"),
         logs="a.txt",
     ),
     Row(
         "input-mltable",
         "`mltable`",
-        _given("{type: mltable, path: ./folder}", "cat ${{inputs.it}}/MLTable"),
+        _job_reading("{type: mltable, path: ./folder}", "cat ${{inputs.it}}/MLTable"),
         logs="a.txt",
     ),
     *(
         Row(
             f"input-{kind.replace('_', '-')}",
             f"`{kind}`",
-            _given(f"{{type: {kind}, path: ./model}}", "ls ${{inputs.it}}"),
+            _job_reading(f"{{type: {kind}, path: ./model}}", "ls ${{inputs.it}}"),
             logs="MLmodel",
         )
         for kind in ("mlflow_model", "custom_model", "triton_model")
@@ -70,7 +70,9 @@ INPUTS = (
         Row(
             f"mode-{mode.replace('_', '-')}",
             f"`mode: {mode}`",
-            _given(f"{{type: uri_file, path: ./rows.csv, mode: {mode}}}", "wc -l ${{inputs.it}}"),
+            _job_reading(
+                f"{{type: uri_file, path: ./rows.csv, mode: {mode}}}", "wc -l ${{inputs.it}}"
+            ),
             *_MODES[mode],
             logs="3 ",
         )
@@ -80,7 +82,7 @@ INPUTS = (
         Row(
             f"mode-{mode.replace('_', '-')}",
             f"`mode: {mode}`",
-            _given(f"{{type: mltable, path: ./folder, mode: {mode}}}", "ls ${{inputs.it}}"),
+            _job_reading(f"{{type: mltable, path: ./folder, mode: {mode}}}", "ls ${{inputs.it}}"),
             *_MODES[mode],
             logs="MLTable",
         )
@@ -89,20 +91,20 @@ INPUTS = (
     Row(
         "path-local",
         "`path`: relative or absolute, on this machine",
-        _given("{type: uri_file, path: ../row/rows.csv}", "wc -l ${{inputs.it}}"),
+        _job_reading("{type: uri_file, path: ../row/rows.csv}", "wc -l ${{inputs.it}}"),
         says="Copied once into the workspace, by content.",
         logs="3 ",
     ),
     Row(
         "path-registered",
         "`path`: `azureml:NAME:VERSION`, `azureml:NAME@latest`",
-        _given("{type: uri_file, path: 'azureml:rows:1'}", "wc -l ${{inputs.it}}"),
+        _job_reading("{type: uri_file, path: 'azureml:rows:1'}", "wc -l ${{inputs.it}}"),
         logs="3 ",
     ),
     Row(
         "path-datastore",
         "`path`: `azureml://datastores/NAME/paths/PATH`",
-        _given(
+        _job_reading(
             "{type: uri_file, path: 'azureml://datastores/workspaceblobstore/paths/put/rows.csv'}",
             "wc -l ${{inputs.it}}",
         ),
@@ -111,7 +113,7 @@ INPUTS = (
     Row(
         "path-datastore-below",
         "`path`: `azureml://datastores/NAME/paths/PATH/**`",
-        _given(
+        _job_reading(
             "{type: uri_folder, path: 'azureml://datastores/workspaceblobstore/paths/put/**'}",
             "ls ${{inputs.it}}",
         ),
@@ -121,14 +123,16 @@ INPUTS = (
     Row(
         "path-https",
         "`path`: `https://...`",
-        _given("{type: uri_file, path: 'https://example.org/rows.csv'}", "wc -l ${{inputs.it}}"),
+        _job_reading(
+            "{type: uri_file, path: 'https://example.org/rows.csv'}", "wc -l ${{inputs.it}}"
+        ),
         says="Downloaded, and kept.",
         test=f"{_ADDRESSES}::test_a_file_behind_an_address_is_downloaded_once",
     ),
     Row(
         "path-blob",
         "`path`: `wasbs://`, `abfss://`, a file",
-        _given(
+        _job_reading(
             "{type: uri_file, path: 'wasbs://c@a.blob.core.windows.net/rows.csv'}",
             "wc -l ${{inputs.it}}",
         ),
@@ -138,7 +142,7 @@ INPUTS = (
     Row(
         "path-elsewhere",
         "`path`: a folder in a storage account, a registry's",
-        _given(
+        _job_reading(
             "{type: uri_folder, path: 'wasbs://c@a.blob.core.windows.net/rows'}",
             "ls ${{inputs.it}}",
         ),
@@ -149,7 +153,7 @@ INPUTS = (
     Row(
         "path-climbs-out",
         "`path` that leads out of its datastore",
-        _given(
+        _job_reading(
             "{type: uri_file, path: 'azureml://datastores/workspaceblobstore/paths/../../x'}",
             "cat ${{inputs.it}}",
         ),
@@ -160,7 +164,7 @@ INPUTS = (
     Row(
         "path-job-output",
         "`path`: `azureml:JOB:outputs.NAME`",
-        _given("{type: uri_file, path: 'azureml:other:outputs.o'}", "cat ${{inputs.it}}"),
+        _job_reading("{type: uri_file, path: 'azureml:other:outputs.o'}", "cat ${{inputs.it}}"),
         test=f"{_CONTRACT}::test_the_output_of_one_job_is_the_input_of_another",
     ),
     Row(
@@ -192,7 +196,7 @@ INPUTS = (
 )
 
 
-def _written(entry: str, writes: str) -> str:
+def _job_writing(entry: str, writes: str) -> str:
     return command(f"command: {writes}\noutputs:\n  it: {entry}")
 
 
@@ -200,26 +204,26 @@ OUTPUTS = (
     Row(
         "output-uri-file",
         "`uri_file`",
-        _written("{type: uri_file}", "echo x > ${{outputs.it}} && echo wrote"),
+        _job_writing("{type: uri_file}", "echo x > ${{outputs.it}} && echo wrote"),
         says="There whole or not at all.",
         logs="wrote",
     ),
     Row(
         "output-uri-folder",
         "`uri_folder`, or no type",
-        _written("", "echo x > ${{outputs.it}}/x && echo wrote"),
+        _job_writing("", "echo x > ${{outputs.it}}/x && echo wrote"),
         logs="wrote",
     ),
     Row(
         "output-mltable",
         "`mltable`",
-        _written("{type: mltable}", "echo paths > ${{outputs.it}}/MLTable && echo wrote"),
+        _job_writing("{type: mltable}", "echo paths > ${{outputs.it}}/MLTable && echo wrote"),
         logs="wrote",
     ),
     Row(
         "output-artifacts",
         "an output named `artifacts`",
-        _written("{type: uri_folder}", "echo x > outputs/x && echo wrote").replace(
+        _job_writing("{type: uri_folder}", "echo x > outputs/x && echo wrote").replace(
             "it:", "artifacts:"
         ),
         says="What the step leaves in `./outputs` and `./logs`.",
@@ -229,13 +233,13 @@ OUTPUTS = (
     Row(
         "output-models",
         "`mlflow_model`, `custom_model`, `triton_model`",
-        _written("{type: custom_model}", "echo x > ${{outputs.it}}/x && echo wrote"),
+        _job_writing("{type: custom_model}", "echo x > ${{outputs.it}}/x && echo wrote"),
         logs="wrote",
     ),
     Row(
         "output-modes",
         "`mode`: `rw_mount`, `upload`, `direct`",
-        _written("{type: uri_file, mode: upload}", "echo x > ${{outputs.it}} && echo wrote"),
+        _job_writing("{type: uri_file, mode: upload}", "echo x > ${{outputs.it}} && echo wrote"),
         "differs",
         "Written beside its place; when the job has succeeded, its files are added to what lies"
         " there, and replace those of the same names.",
@@ -244,7 +248,7 @@ OUTPUTS = (
     Row(
         "output-path",
         "`path`, with `${{name}}` and `${{default_datastore}}`",
-        _written(
+        _job_writing(
             "{type: uri_file, path: 'azureml://datastores/${{default_datastore}}/paths/${{name}}/x'}",
             "echo x > ${{outputs.it}} && echo wrote",
         ),
@@ -253,7 +257,7 @@ OUTPUTS = (
     Row(
         "output-datastore",
         "`path` in a datastore that nothing declares",
-        _written(
+        _job_writing(
             "{type: uri_file, path: 'azureml://datastores/lake/paths/x'}",
             "echo x > ${{outputs.it}} && echo wrote",
         ),
@@ -264,7 +268,7 @@ OUTPUTS = (
     Row(
         "output-registers",
         "`name`, `version`: the output registers itself",
-        _written("{type: uri_file, name: rows}", "echo x > ${{outputs.it}}"),
+        _job_writing("{type: uri_file, name: rows}", "echo x > ${{outputs.it}}"),
         test=f"{_CONTRACT}::test_an_output_with_a_name_registers_itself",
     ),
 )

@@ -118,7 +118,7 @@ class PlannedStep:
 
     Attributes:
         job: the job's name.
-        kind: which module carries it out; see ``kinds.py``.
+        kind: which module carries it out; see ``kinds/table.py``.
         path: the step's keys from the root pipeline, joined by dots; empty for a job alone.
         body: what the kind's own module has put down for itself; JSON values only.
         code: digest of the code snapshot.

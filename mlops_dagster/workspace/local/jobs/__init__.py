@@ -1,1 +1,1 @@
-"""Jobs as the workspace keeps them: submitted, queued, recorded, followed, ended, run again."""
+"""Jobs as people see them: submitted, listed, followed, canceled, run again, on a schedule."""

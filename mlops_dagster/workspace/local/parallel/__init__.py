@@ -20,7 +20,7 @@ PLAN.json is one object. Paths are absolute; a field marked * is required, any o
       },
       "mini_batch_size": "10",              files (default 1); for a table approximate bytes: "4096", "100kb"
                                             (default 1mb)
-                                            The types of its columns are told once, for all of it
+                                            The types of its columns are inferred once, for all of it
       "partition_keys": [],                 cut by the values of these columns instead (of a table), or by
                                             these key=value folders (of files)
       "instance_count": 1,
@@ -35,7 +35,7 @@ PLAN.json is one object. Paths are absolute; a field marked * is required, any o
       "allowed_failed_percent": 100,        mini batches that may fail, in percent
       "append_row_to": "/.../scores.txt",   takes all that run() returned; a folder that exists takes
                                             parallel_run_step.txt. null (the default): nothing is kept
-      "output_folder": "/.../out",          told to the script as AZUREML_BI_OUTPUT_PATH and as
+      "output_folder": "/.../out",          given to the script as AZUREML_BI_OUTPUT_PATH and as
                                             EntryScript().output_dir; null (the default): neither
       "logging_level": "INFO",              of EntryScript().logger: DEBUG, INFO or WARNING
       "python": "/.../bin/python",          the workers' interpreter, 3.8 or newer (default: the driver's own);

@@ -20,7 +20,7 @@ from mlops_dagster.workspace.local.parallel.mltable import MLTable
 from mlops_dagster.workspace.local.parallel.plan import size_in_bytes
 
 _DEFAULT_SIZE = "1mb"
-# So much of a file is in memory while the types of its columns are told.
+# So much of a file is in memory while the types of its columns are inferred.
 _LOOK_SIZE = 16 << 20
 # In these a byte 10 is always the end of a line.
 _CAN_BE_CUT = frozenset({"utf-8-sig", "ascii", "iso-8859-1", "cp1252"})

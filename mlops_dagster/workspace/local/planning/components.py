@@ -82,7 +82,7 @@ def _with_components(step: Step, find: Find, folder: Path, around: tuple[Path, .
             raise InvalidRequest(f"The component {component.reference} contains itself: {chain}.")
         found = _loaded(file)
         inputs = {
-            name: _given(value, found.inputs.get(name), folder)
+            name: _reread_input(value, found.inputs.get(name), folder)
             for name, value in step.inputs.items()
         }
         whole = step.model_copy(update={"component": found, "inputs": inputs})
@@ -105,7 +105,7 @@ def _loaded(file: Path) -> Component:
     return load_component(file)
 
 
-def _given(value: InputValue, spec: InputSpec | None, folder: Path) -> InputValue:
+def _reread_input(value: InputValue, spec: InputSpec | None, folder: Path) -> InputValue:
     """What a step gives, read anew: bare text is a path where the component declares data."""
     if spec is None or not spec.is_data or not isinstance(value.value, str) or "${{" in value.value:
         return value

@@ -299,7 +299,7 @@ def end(
 
 
 def forget_best(connection: sqlite3.Connection, name: str) -> None:
-    """Drop what a sweep that is run again was told of the best trial of its last run."""
+    """Forget the best trial of a sweep's last run, before it is run again."""
     connection.execute(
         "UPDATE jobs SET properties = json_remove(properties, ?, ?) WHERE name = ?",
         (f"$.{BEST_CHILD}", f"$.{SCORE}", name),

@@ -106,7 +106,7 @@ class Storage:
             field: where the path stands, such as ``inputs.rates``; for messages.
             type: the input's, such as ``mlflow_model``; tells a model from data of one name.
             instead: answers what stands in for an address of an input of a type.
-            say: is told of a download.
+            say: is called with the progress of a download.
 
         Raises:
             NotFound: nothing lies there; no such datastore, asset or job output.

@@ -117,7 +117,7 @@ class JobTracking:
 
 def _start_early(home: Path, code: Path | None) -> None:
     """Start the server, where one of the first Python files of the code holds its name."""
-    with suppress(MlopsError, OSError):  # whoever needs the server is told
+    with suppress(MlopsError, OSError):  # the job that needs the server gets the error
         files = islice(walk(code, links=Links.SKIP, special="skip"), _MOST) if code else ()
         scripts = [entry.path for entry in files if entry.name.endswith(".py")]
         if code is None or any(b"mlflow" in Path(script).read_bytes() for script in scripts):

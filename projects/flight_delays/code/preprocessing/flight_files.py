@@ -134,12 +134,12 @@ def check_rows(raw: pd.DataFrame, origins: set[str]) -> tuple[pd.DataFrame, pd.S
 def explain(reasons: pd.Series, bad: pd.Series, values: pd.Series, reason: str) -> None:
     """Add ``reason`` and the value found to the ``reasons`` of the bad rows."""
     if bad.any():
-        found = values[bad].map(lambda value: f"{reason}: {shown(value)}")
+        found = values[bad].map(lambda value: f"{reason}: {short_text(value)}")
         before = reasons[bad]
         reasons[bad] = before.where(before == "", before + "; ") + found
 
 
-def shown(value: Any) -> str:
+def short_text(value: Any) -> str:
     """A value as a reason quotes it, on one line and short."""
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return "missing"

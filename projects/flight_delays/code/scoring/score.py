@@ -39,18 +39,18 @@ def score_file(path: Path) -> str:
     flights = pd.read_parquet(path)
     if flights.empty:
         # Every row of the raw file was set aside before.
-        return told(f"{path.name}: no rows to score")
+        return log_line(f"{path.name}: no rows to score")
     sources = flights["source"].unique()
     if len(sources) != 1:
         raise ValueError(f"{path} is of {len(sources)} raw files; features come a file for a file")
     scores = score(flights, options.threshold)
     write_whole(scores, scores_path(options.scores, sources[0], path.name))
     late = scores["late_predicted"].mean()
-    return told(f"{sources[0]}: {len(scores):,} rows scored, {late:.1%} late")
+    return log_line(f"{sources[0]}: {len(scores):,} rows scored, {late:.1%} late")
 
 
-def told(line: str) -> str:
-    """The line, written to the log."""
+def log_line(line: str) -> str:
+    """Write a line to the log, and return it."""
     print(line, flush=True)
     return line
 

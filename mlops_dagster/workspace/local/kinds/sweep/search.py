@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mlops_dagster.workspace.local.kinds.sweep.search_space import Space
 
-# As on Azure ML, where nothing else is said.
+# Azure ML's default.
 _MOST_TRIALS = 1000
 
 

@@ -79,7 +79,7 @@ def results_table(
         rows.append(
             (
                 each.job,
-                shown(each.values),
+                values_text(each.values),
                 "" if found is None else format_number(found),
                 status + mark,
             )
@@ -91,7 +91,7 @@ def results_table(
     )
 
 
-def shown(values: Point) -> str:
+def values_text(values: Point) -> str:
     """What a trial was given, in one short line."""
     return ", ".join(f"{name}={_short(value)}" for name, value in values.items())
 
