@@ -77,6 +77,11 @@ FLOORS = (
     "workspace",
 )
 
+# What only ``system`` calls: everything else opens databases, walks folders and ends processes
+# through its modules, which hold the rules for waiting, links and processes that are gone.
+ONLY_SYSTEM_CALLS = {"sqlite3.connect", "os.walk", "os.killpg"}
+
+SOURCES = sorted((ROOT / PACKAGE).rglob("*.py"))
 STEPS = sorted((ROOT / "projects").glob("*/code/**/*.py"))
 
 
@@ -124,6 +129,13 @@ def test_a_parallel_steps_program_stands_apart(graph: grimp.ImportGraph) -> None
                 ), f"{where(graph, module, imported)}: it runs where the rest is not loaded"
 
 
+@pytest.mark.parametrize("name", sorted(ONLY_SYSTEM_CALLS))
+def test_databases_folders_and_process_groups_are_handled_in_system_alone(name: str) -> None:
+    users = {short_path(path) for path in SOURCES if name in library_names(path)}
+    assert users, f"nothing uses {name}: take it out of the list"
+    assert {user for user in users if not user.startswith(f"{PACKAGE}/system/")} == set()
+
+
 def test_nothing_imports_in_a_circle(graph: grimp.ImportGraph) -> None:
     """Neither rooms, nor packages or files inside one, on any level."""
     assert list(circles(graph)) == []
@@ -145,6 +157,17 @@ def test_the_table_names_only_rooms_and_libraries_that_it_lists() -> None:
     for name, rules in ROOMS.items():
         assert rules.knows <= set(ROOMS), f"{name} knows a room that is not in the table"
         assert rules.libraries <= GUARDED, f"{name} lists a library that is not guarded"
+
+
+def library_names(path: Path) -> set[str]:
+    """The names of libraries that a file uses or imports, such as ``os.walk``."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names.add(f"{node.value.id}.{node.attr}")
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
 
 
 def modules(graph: grimp.ImportGraph) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from mlops_dagster.errors import MlopsError
@@ -25,6 +25,7 @@ from mlops_dagster.landing.values import (
     Reason,
     Refusal,
 )
+from mlops_dagster.system.walk import Entry, Links, walk
 
 if TYPE_CHECKING:
     from pyarrow import Array, RecordBatch, Schema
@@ -142,23 +143,23 @@ def file_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Reco
 
 def _files_by_drop(folder: Path | None, staged: Mapping[str, int]) -> dict[str, tuple[Path, ...]]:
     found: dict[str, tuple[Path, ...]] = {}
-    for path in _files(folder) if folder is not None else ():
-        inside = path.relative_to(folder).as_posix() if folder is not None else ""
-        drop = inside[:_ID]
+    for entry in _files(folder) if folder is not None and folder.is_dir() else ():
+        drop = entry.name[:_ID]
         if drop not in staged:
             raise WrongOutput(
-                f"The job wrote {inside!r}, which belongs to no drop of the batch.",
+                f"The job wrote {entry.name!r}, which belongs to no drop of the batch.",
                 remedy="Name each output file after its input file: it begins with the drop's id.",
             )
-        found[drop] = (*found.get(drop, ()), path)
+        found[drop] = (*found.get(drop, ()), Path(entry.path))
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith(("_", ".")) for part in parts):
-            yield path
+def _files(folder: Path) -> Iterator[Entry]:
+    return walk(folder, links=Links.FOLLOW, leave_out=_is_hidden, special="skip")
+
+
+def _is_hidden(name: str) -> bool:
+    return PurePosixPath(name).name.startswith(("_", "."))
 
 
 def _outcome(

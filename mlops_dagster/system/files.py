@@ -14,6 +14,7 @@ from pathlib import Path
 from mlops_dagster.errors import InvalidRequest, WorkspaceUnavailable
 from mlops_dagster.system.walk import Entry, Links, walk
 
+_READ_ONLY_FOLDER = 0o555
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _ABANDONED_AFTER = 24 * 3600.0
 
@@ -61,6 +62,12 @@ def make_read_only(root: Path) -> None:
                 _protect(os.path.join(folder, name))  # noqa: PTH118 - 50,000 of them
     else:
         _protect(os.fspath(root))
+
+
+def make_folders_read_only(root: Path) -> None:
+    """Let nothing be added to or taken from a folder and those below; ``remove_tree`` removes it."""
+    for folder, _, _ in os.walk(root):
+        Path(folder).chmod(_READ_ONLY_FOLDER)
 
 
 def is_read_only(root: Path) -> bool:

@@ -110,6 +110,13 @@ class ProcessTree:
         return process.environ().get(MARK) == self._mark
 
 
+def kill_group(leader: int) -> None:
+    """Kill the processes of the group that ``leader`` leads, as far as there are any."""
+    # macOS answers for a group of ended processes that it is not permitted.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def identity(pid: int) -> tuple[int, float]:
     """A process, told from later ones of the same number: its id and when it was created."""
     import psutil

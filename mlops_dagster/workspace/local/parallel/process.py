@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -22,6 +21,7 @@ from typing import Any, Literal
 
 import psutil
 
+from mlops_dagster.system.process_tree import kill_group
 from mlops_dagster.workspace.local.parallel.plan import Plan, available_cores
 from mlops_dagster.workspace.local.parallel.task_queue import Task
 from mlops_dagster.workspace.local.parallel.worker.framing import Decoder, encode
@@ -149,8 +149,7 @@ class Worker:
         if self._is_gone():
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=_LAST_BREATH_SECONDS)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._guard.pid, signal.SIGKILL)
+        kill_group(self._guard.pid)
         status = self._process.wait()
         self._guard.wait()
         self.connection.close()

@@ -9,14 +9,12 @@ Source of the modes: learn.microsoft.com/azure/machine-learning/how-to-read-writ
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mlops_dagster.errors import InvalidRequest
-from mlops_dagster.system.files import copy_tree, is_read_only
+from mlops_dagster.system.files import copy_tree, is_read_only, make_folders_read_only
 
 _COPIED = ("download", "eval_download")
-_READ_ONLY_FOLDER = 0o555
 
 
 def lay_out_input(source: Path, mode: str | None, folder: Path) -> Path:
@@ -37,8 +35,7 @@ def lay_out_input(source: Path, mode: str | None, folder: Path) -> Path:
     if not _is_published(source):
         return source
     copy_tree(source, place, link=True)
-    for path, _, _ in os.walk(folder):
-        Path(path).chmod(_READ_ONLY_FOLDER)
+    make_folders_read_only(folder)
     return place
 
 

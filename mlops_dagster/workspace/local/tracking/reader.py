@@ -34,8 +34,8 @@ def read_tracked(home: Path, jobs: Sequence[str]) -> Tracked:
 
     Raises WorkspaceUnavailable where MLflow's store cannot be read.
     """
-    with _store(home, jobs) as (connection, runs):
-        logged = [(run, _read_run(connection, home, run)) for run in runs]
+    with _stored_runs(home, jobs) as runs:
+        logged = [(run, _read_run(connection, home, run)) for connection, run in runs]
     own = [values for run, values in logged if run.main]
     return Tracked(
         params=_merge(values.params for values in own),
@@ -63,8 +63,8 @@ def artifacts_of(home: Path, jobs: Sequence[str]) -> dict[str, Path]:
     Raises WorkspaceUnavailable where MLflow's store cannot be read.
     """
     found: dict[str, Path] = {}
-    with _store(home, jobs) as (connection, runs):
-        for run in runs:
+    with _stored_runs(home, jobs) as runs:
+        for connection, run in runs:
             for name, path in _artifacts(connection, home, run).items():
                 found.setdefault(name, path)
     return found
@@ -80,8 +80,8 @@ def values_of(home: Path, jobs: Sequence[str], metric: str) -> dict[str, list[fl
         "SELECT value FROM metrics WHERE key = ? AND NOT is_nan AND run_uuid = ?"
         " ORDER BY timestamp, step, rowid"
     )
-    with _store(home, jobs) as (connection, runs):
-        for run in runs:
+    with _stored_runs(home, jobs) as runs:
+        for connection, run in runs:
             if run.main:
                 rows = connection.execute(query, (metric, run.run_id))
                 values[run.job] = [_real(row["value"]) for row in rows]
@@ -89,28 +89,24 @@ def values_of(home: Path, jobs: Sequence[str], metric: str) -> dict[str, list[fl
 
 
 @contextmanager
-def _store(home: Path, jobs: Sequence[str]) -> Iterator[tuple[sqlite3.Connection, Sequence[Run]]]:
-    """MLflow's store and the runs of these jobs that nobody has deleted."""
+def _stored_runs(
+    home: Path, jobs: Sequence[str]
+) -> Iterator[Sequence[tuple[sqlite3.Connection, Run]]]:
+    """The runs of these jobs that nobody has deleted, each with MLflow's store to read it from."""
     from mlops_dagster.workspace.local.tracking.runs import Runs
 
     database = folder_of(home) / "mlflow.db"
     runs = Runs(home).of(jobs) if jobs and database.exists() else []
+    if not runs:
+        yield ()
+        return
     readable = available(
         f"MLflow's store {database} cannot be read",
         remedy="Check its permissions, and that MLflow's version is one that this package names.",
     )
-    with readable, closing(_open_store(database) if runs else _empty_store()) as connection:
-        yield connection, _active(connection, runs)
-
-
-def _open_store(database: Path) -> sqlite3.Connection:
     # Not read-only: SQLite may have to take back what a killed server left half-written.
-    return open_existing(database, read_only=False)
-
-
-def _empty_store() -> sqlite3.Connection:
-    """Where there is no run, nothing is asked of the store."""
-    return sqlite3.connect(":memory:")
+    with readable, closing(open_existing(database, read_only=False)) as connection:
+        yield [(connection, run) for run in runs if _is_active(connection, run)]
 
 
 def _read_run(connection: sqlite3.Connection, home: Path, run: Run) -> ChildRun:
@@ -151,10 +147,9 @@ def _by_time(
     }
 
 
-def _active(connection: sqlite3.Connection, runs: Sequence[Run]) -> list[Run]:
-    """The runs that nobody has deleted."""
+def _is_active(connection: sqlite3.Connection, run: Run) -> bool:
     query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
-    return [run for run in runs if connection.execute(query, (run.run_id,)).fetchone()]
+    return connection.execute(query, (run.run_id,)).fetchone() is not None
 
 
 def _pairs(connection: sqlite3.Connection, table: str, run: str) -> dict[str, str]:

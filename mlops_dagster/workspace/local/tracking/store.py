@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlops_dagster.system import atomic
+from mlops_dagster.system.sqlite import open_existing
 
 ARTIFACT_ROOT = "mlflow-artifacts:/"
 
@@ -43,7 +43,7 @@ def _migrate(place: Path) -> None:
     store = SqlAlchemyStore(f"sqlite:///{place}", ARTIFACT_ROOT)  # type: ignore[no-untyped-call]
     store.engine.dispose()
     # What lies beside the file, where it is in WAL mode, must be in it before it is copied.
-    with closing(sqlite3.connect(place)) as connection:
+    with closing(open_existing(place, read_only=False)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
