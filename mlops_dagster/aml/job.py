@@ -2,7 +2,7 @@
 
 A **component** says what can be run; a **step** is a component, what it is given and where it
 runs; a **job** is a step that somebody submits. A pipeline is a component whose steps are steps
-again, so that a nested pipeline, a step and a standing job are all run by the same rule.
+again, so that a nested pipeline, a step and a job that is no step are all run by the same rule.
 
 Sources: the job and component YAML schemas of Azure Machine Learning
 (learn.microsoft.com/azure/machine-learning/reference-yaml-overview).
@@ -289,7 +289,7 @@ class Step(Value):
     """A component, what it is given, and where it runs.
 
     Attributes:
-        name: its key in the pipeline; empty for a standing job.
+        name: its key in the pipeline; empty for a job that is no step.
         inputs, outputs: what is given to the component's inputs and outputs, by name.
         compute: a compute target's name without ``azureml:``; None leaves it to the pipeline.
         sweep: set where the component is the trial of a sweep.

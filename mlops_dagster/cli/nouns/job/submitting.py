@@ -94,7 +94,7 @@ def submit(
         typer.Option(
             "--reuse/--no-reuse",
             help="Take over the outputs of an equal job that completed. By default the steps of a "
-            "pipeline do and a standing job does not.",
+            "pipeline do and other jobs do not.",
             show_default=False,
         ),
     ] = None,
