@@ -145,7 +145,7 @@ def _output(output: Output, job: str, name: str, storage: Storage) -> Output:
         return output
     place = parse_reference(output.uri)
     datastore = place.datastore if isinstance(place, DatastorePath) else None
-    return replace(output, uri=storage.default_output(job, name, output.type, datastore))
+    return replace(output, uri=storage.outputs.default_output(job, name, output.type, datastore))
 
 
 def _new_pipeline(pipeline: PlannedPipeline, names: Mapping[str, str]) -> PlannedPipeline:

@@ -138,7 +138,7 @@ def _prepare(context: RunContext, step: PlannedStep, inputs: Mapping[str, Value 
     }
     progress_folder = _progress(context, step, inputs)
     outputs = {
-        name: context.storage.stage(output.uri, output.type, step.job, name)
+        name: context.storage.outputs.stage(output.uri, output.type, step.job, name)
         for name, output in step.outputs.items()
     }
     return Task(context.home, step, inputs, paths, outputs, working, progress_folder, {})
@@ -223,7 +223,7 @@ def _publish(context: RunContext, task: Task) -> list[OutputRecord]:
         _check(task, name, output)
     progress.complete(context.storage, step.job)
     for name, output in step.outputs.items():
-        context.storage.publish(task.outputs[name], output.uri)
+        context.storage.outputs.publish(task.outputs[name], output.uri)
     return [
         OutputRecord(name, output.type, output.uri, register(context, step, output))
         for name, output in step.outputs.items()

@@ -209,7 +209,9 @@ class _Sweep:
             outputs={
                 name: Output(
                     output.type,
-                    storage.default_output(row.name, name, output.type, self._trials.datastore),
+                    storage.outputs.default_output(
+                        row.name, name, output.type, self._trials.datastore
+                    ),
                 )
                 for name, output in step.outputs.items()
             },

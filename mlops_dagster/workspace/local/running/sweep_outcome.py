@@ -29,10 +29,10 @@ def publish(context: RunContext, step: PlannedStep, best: TrialResult) -> list[O
     for name, output in step.outputs.items():
         source = found[name]
         assert source is not None  # noqa: S101 - the best has completed, with every output
-        place = context.storage.stage(output.uri, output.type, step.job, name)
+        place = context.storage.outputs.stage(output.uri, output.type, step.job, name)
         remove(place)
         copy_tree(context.storage.path_of(source.uri), place, link=True)
-        context.storage.publish(place, output.uri)
+        context.storage.outputs.publish(place, output.uri)
     return [
         OutputRecord(name, output.type, output.uri, register(context, step, output))
         for name, output in step.outputs.items()

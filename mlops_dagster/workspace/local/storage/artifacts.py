@@ -54,6 +54,6 @@ def clear(home: Path, storage: Storage, job: str) -> None:
     What a job has staged that can be resumed stays.
     """
     if not progress.can_be_resumed(storage, job):
-        storage.discard(job)
+        storage.outputs.discard(job)
     for folder in (working_folder, inputs_folder, python_folder):
         remove_tree(folder(home, job))

@@ -97,6 +97,16 @@ class Datastores:
             self.publisher.finish()
         return path if path.exists() else None
 
+    def is_immutable(self, path: Path) -> bool:
+        """Whether ``path`` belongs to what the workspace never changes."""
+        return any(path.is_relative_to(folder) for folder in self.immutable_folders)
+
+    @property
+    def immutable_folders(self) -> tuple[Path, ...]:
+        """Where registered models and uploads lie."""
+        default = self.root / DEFAULT_DATASTORE
+        return (default / MODELS, default / UPLOADS)
+
     def _folder(self, name: str) -> Path:
         folder = self.root / name
         # With no project at hand any name stands for a folder here, as any compute does.

@@ -19,7 +19,7 @@ _IDENTITY = "identity"
 
 def begin(storage: Storage, job: str) -> Path:
     """An empty folder for the progress of a job that nothing resumes."""
-    storage.discard(job)
+    storage.outputs.discard(job)
     folder = _folder(storage, job)
     folder.mkdir(parents=True)
     return folder
@@ -37,9 +37,9 @@ def resume(storage: Storage, job: str, former: Sequence[str], identity: str) -> 
         file = _folder(storage, name) / _IDENTITY
         with suppress(FileNotFoundError):
             if file.read_text(encoding="utf-8") == identity:
-                storage.hand_over(name, to=job)
+                storage.outputs.hand_over(name, to=job)
                 return folder
-        storage.discard(name)
+        storage.outputs.discard(name)
     (folder / _IDENTITY).write_text(identity, encoding="utf-8")
     return folder
 
@@ -55,4 +55,4 @@ def can_be_resumed(storage: Storage, job: str) -> bool:
 
 
 def _folder(storage: Storage, job: str) -> Path:
-    return storage.staged_by(job) / "progress"
+    return storage.outputs.staged_by(job) / "progress"

@@ -1,4 +1,4 @@
-"""What jobs read and write: inputs are found or uploaded, outputs staged and put into place."""
+"""What jobs read: inputs are found by any form of their path, uploaded or downloaded."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ from mlops_dagster.system.files import (
     make_read_only,
     mark_used,
     reading,
-    remove_tree,
-    replace_links,
     staging,
     writing,
 )
@@ -42,12 +40,12 @@ from mlops_dagster.workspace.local.ground.state import State
 from mlops_dagster.workspace.local.records import jobs as records
 from mlops_dagster.workspace.local.storage.datastores import (
     DEFAULT_DATASTORE,
-    MODELS,
     UPLOADS,
     Datastores,
     datastore_uri,
 )
 from mlops_dagster.workspace.local.storage.digest import Digests
+from mlops_dagster.workspace.local.storage.outputs import Outputs
 from mlops_dagster.workspace.local.storage.registry import Asset, Kind, Registry
 
 Instead = Callable[[str, str | None], str]
@@ -78,6 +76,7 @@ class Storage:
 
     Attributes:
         datastores: where everything lies.
+        outputs: what jobs write there.
         cloud: as given.
     """
 
@@ -88,6 +87,7 @@ class Storage:
         self._digests = Digests(state)
         self._registry = Registry(state)
         self.datastores = Datastores(self._home / "datastores", cloud)
+        self.outputs = Outputs(self._home, self.datastores)
 
     def resolve(
         self,
@@ -193,38 +193,6 @@ class Storage:
         """
         return self.datastores.path_of(uri)
 
-    def default_output(self, job: str, output: str, type: str, datastore: str | None = None) -> str:
-        """Where an output goes that names no place of its own."""
-        slash = "" if type == "uri_file" else "/"
-        return datastore_uri(datastore or DEFAULT_DATASTORE, f"azureml/{job}/{output}{slash}")
-
-    def stage(self, uri: str, type: str, job: str, output: str) -> Path:
-        """The place in which a job writes the output that ``publish`` then adds to ``uri``.
-
-        A ``uri_file`` does not exist yet, its folder does; any other is a folder. It is empty,
-        unless another job has handed over what it had staged. Raises InvalidRequest where no
-        output can go to ``uri``.
-        """
-        place = self.staged_by(job) / "outputs" / output / self._writable(uri).name
-        with writing(self._home):
-            (place.parent if type == "uri_file" else place).mkdir(parents=True, exist_ok=True)
-        return place
-
-    def publish(self, staged: Path, uri: str) -> None:
-        """Add what was staged to what lies at ``uri``: all of its files, or none.
-
-        A file of the same name is replaced. Published files are read-only, and a link becomes a
-        copy of what it points to. Raises InvalidRequest where that is not possible,
-        WorkspaceUnavailable where the disk refuses.
-        """
-        target = self._writable(uri)
-        self._check_free(staged, target)
-        with writing(self._home):
-            replace_links(staged)
-            make_read_only(staged)
-            with self.datastores.publisher.exclusively():
-                self.datastores.publisher.add(staged, target)
-
     def freeze(self, found: Resolved) -> tuple[str, str]:
         """Where this content stays as it is now, and its digest.
 
@@ -235,27 +203,9 @@ class Storage:
         self.digest(found.path)  # may take its time, so that it is known below
         with writing(self._home), self._publishing_paused(found.path):
             digest = self.digest(found.path)
-            if self._is_immutable(found.path) or not is_read_only(found.path):
+            if self.datastores.is_immutable(found.path) or not is_read_only(found.path):
                 return found.uri, digest
             return self._store(found.path, digest), digest
-
-    def discard(self, job: str) -> None:
-        """Remove what a job staged and did not publish."""
-        remove_tree(self.staged_by(job))
-
-    def hand_over(self, job: str, *, to: str) -> None:
-        """Make what a job has staged another one's, in place of what that one has.
-
-        Raises FileNotFoundError where it has staged nothing.
-        """
-        self.discard(to)
-        self.staged_by(job).rename(self.staged_by(to))
-
-    def staged_by(self, job: str) -> Path:
-        """Where what a job has staged lies. Raises InvalidRequest for what is no job's name."""
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", job):
-            raise InvalidRequest(f"{job!r} is not a job's name.")
-        return self.datastores.root / ".staging" / job
 
     def digest(self, path: Path) -> str:
         """``sha256:...`` of a file, or of the names and contents of a tree.
@@ -345,45 +295,15 @@ class Storage:
 
     def _registered_content(self, asset: Asset, found: Resolved) -> Resolved:
         """The content of a registered version; refused where it is no longer what it was."""
-        changeable = asset.digest and found.uri == asset.uri and not self._is_immutable(found.path)
+        changeable = (
+            asset.digest and found.uri == asset.uri and not self.datastores.is_immutable(found.path)
+        )
         if changeable and self.digest(found.path) != asset.digest:
             raise InvalidRequest(
                 f"{asset.reference} is no longer what was registered: {asset.uri} was changed.",
                 remedy="Restore what lay there, or register it as the next version.",
             )
         return replace(found, version=asset.reference)
-
-    def _is_immutable(self, path: Path) -> bool:
-        """Whether ``path`` belongs to what the workspace never changes."""
-        return any(path.is_relative_to(folder) for folder in self._immutable_folders)
-
-    @property
-    def _immutable_folders(self) -> tuple[Path, ...]:
-        default = self.datastores.root / DEFAULT_DATASTORE
-        return (default / MODELS, default / UPLOADS)
-
-    def _writable(self, uri: str) -> Path:
-        """The path of an output's URI. Raises InvalidRequest for what belongs to the workspace."""
-        target = self.path_of(uri)
-        if self._is_immutable(target) or target == self._outputs:
-            raise InvalidRequest(
-                f"{uri} belongs to the workspace's own outputs, models and uploads.",
-                remedy="Choose another path.",
-            )
-        return target
-
-    @property
-    def _outputs(self) -> Path:
-        return self.datastores.root / DEFAULT_DATASTORE / "azureml"
-
-    def _check_free(self, staged: Path, target: Path) -> None:
-        """Raises InvalidRequest where an output would write into what belongs to the workspace."""
-        for folder in (*self._immutable_folders, self._outputs):
-            if folder.parent == target and (staged / folder.name).exists():
-                raise InvalidRequest(
-                    f"The output has {folder.name!r}, which belongs to the workspace there.",
-                    remedy="Write it under another name, or choose another path for the output.",
-                )
 
     def _existing(self, given: str | Path, field: str) -> Path:
         path = Path(given)

@@ -43,10 +43,10 @@ def storage(state: State) -> Storage:
 
 def publish(storage: Storage, uri: str, **files: str) -> Path:
     """Put a folder with these files at ``uri``, as a job does."""
-    staged = storage.stage(uri, "uri_folder", "job", "out")
+    staged = storage.outputs.stage(uri, "uri_folder", "job", "out")
     for name, text in files.items():
         (staged / name).write_text(text)
-    storage.publish(staged, uri)
+    storage.outputs.publish(staged, uri)
     return storage.path_of(uri)
 
 
@@ -141,7 +141,7 @@ def test_no_address_leads_out_of_its_datastore(storage: Storage, uri: str) -> No
     with pytest.raises((InvalidRequest, NotFound)):
         storage.resolve(uri)
     with pytest.raises((InvalidRequest, NotFound)):
-        storage.stage(uri, "uri_file", "job", "out")
+        storage.outputs.stage(uri, "uri_file", "job", "out")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_no_address_leads_out_of_its_datastore(storage: Storage, uri: str) -> No
 )
 def test_an_output_cannot_take_the_place_of_what_is_not_its_own(storage: Storage, uri: str) -> None:
     with pytest.raises(InvalidRequest):
-        storage.stage(uri, "uri_folder", "job", "out")
+        storage.outputs.stage(uri, "uri_folder", "job", "out")
 
 
 @pytest.mark.parametrize(
@@ -258,9 +258,9 @@ def test_an_output_is_added_to_what_lies_there_and_replaces_the_same_names(
 
 def test_a_file_output_replaces_the_file_of_its_name_alone(storage: Storage) -> None:
     for text in ("1", "2"):
-        staged = storage.stage(f"{DATASTORE}scores/one.csv", "uri_file", "job", "out")
+        staged = storage.outputs.stage(f"{DATASTORE}scores/one.csv", "uri_file", "job", "out")
         staged.write_text(text)
-        storage.publish(staged, f"{DATASTORE}scores/one.csv")
+        storage.outputs.publish(staged, f"{DATASTORE}scores/one.csv")
         publish(storage, f"{DATASTORE}scores", other=text)
     path = storage.path_of(f"{DATASTORE}scores")
     assert {file.name: file.read_text() for file in path.iterdir()} == {
@@ -280,10 +280,10 @@ def test_an_output_to_a_datastores_own_root_is_added_to_it(storage: Storage) -> 
 def test_an_output_to_the_root_holds_nothing_of_the_workspaces_own(
     storage: Storage, name: str
 ) -> None:
-    staged = storage.stage(DATASTORE, "uri_folder", "job", "out")
+    staged = storage.outputs.stage(DATASTORE, "uri_folder", "job", "out")
     (staged / name).mkdir()
     with pytest.raises(InvalidRequest, match=f"'{name}', which belongs to the workspace"):
-        storage.publish(staged, DATASTORE)
+        storage.outputs.publish(staged, DATASTORE)
 
 
 def test_a_file_never_takes_the_place_of_a_folder_nor_a_folder_that_of_a_file(
@@ -292,18 +292,18 @@ def test_a_file_never_takes_the_place_of_a_folder_nor_a_folder_that_of_a_file(
     uri = f"{DATASTORE}scores"
     path = publish(storage, f"{uri}/deep", x="1").parent
     publish(storage, uri, file="1")
-    staged = storage.stage(uri, "uri_file", "file", "out")
+    staged = storage.outputs.stage(uri, "uri_file", "file", "out")
     staged.write_text("2")
     with pytest.raises(InvalidRequest, match="scores is a folder, and the output has a file there"):
-        storage.publish(staged, uri)
+        storage.outputs.publish(staged, uri)
     with pytest.raises(InvalidRequest, match="scores/deep is a folder"):
         publish(storage, uri, deep="2", another="2")
-    storage.discard("job")
-    staged = storage.stage(uri, "uri_folder", "job", "out")
+    storage.outputs.discard("job")
+    staged = storage.outputs.stage(uri, "uri_folder", "job", "out")
     (staged / "file").mkdir()
     (staged / "file/x").write_text("2")
     with pytest.raises(InvalidRequest, match="scores/file is a file"):
-        storage.publish(staged, uri)
+        storage.outputs.publish(staged, uri)
     with pytest.raises(InvalidRequest, match="scores/file is a file"):
         publish(storage, f"{uri}/file/below", x="2")
     assert sorted(file.name for file in path.rglob("*")) == ["deep", "file", "x"]
@@ -316,14 +316,14 @@ def test_a_process_killed_while_an_output_is_added_loses_nothing(
     publish(storage, uri, old="1", b="1")
     killed = in_a_process(
         mlops_home,
-        f"staged = storage.stage({uri!r}, 'uri_folder', 'job', 'out')\n"
+        f"staged = storage.outputs.stage({uri!r}, 'uri_folder', 'job', 'out')\n"
         "for name in 'abc': (staged / name).write_text('2')\n"
         "replace, moves = Path.replace, []\n"
         "def replace_once(path, to):\n"
         "    moves.append(to)\n"
         "    os.kill(os.getpid(), signal.SIGKILL) if len(moves) == 2 else replace(path, to)\n"
         "Path.replace = replace_once\n"
-        f"storage.publish(staged, {uri!r})\n",
+        f"storage.outputs.publish(staged, {uri!r})\n",
     )
     assert killed.returncode == -signal.SIGKILL
     path = storage.path_of(uri)
@@ -389,32 +389,32 @@ def test_an_unwritable_state_is_said_to_be_so(tmp_path: Path) -> None:
 def test_links_in_an_output_become_what_they_point_to(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "tree" / "deep").mkdir(parents=True)
     (tmp_path / "tree" / "deep" / "x").write_text("1")
-    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
+    staged = storage.outputs.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
     (staged / "tree").symlink_to(tmp_path / "tree")
-    storage.publish(staged, f"{DATASTORE}out")
+    storage.outputs.publish(staged, f"{DATASTORE}out")
     published = storage.path_of(f"{DATASTORE}out") / "tree" / "deep" / "x"
     assert published.resolve() == published
     assert (tmp_path / "tree" / "deep" / "x").stat().st_mode & stat.S_IWUSR
-    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
+    staged = storage.outputs.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
     (staged / "nothing").symlink_to(tmp_path / "gone")
     with pytest.raises(InvalidRequest, match="nothing that leads to nothing"):
-        storage.publish(staged, f"{DATASTORE}out")
+        storage.outputs.publish(staged, f"{DATASTORE}out")
 
 
 def test_a_file_output_has_a_folder_and_is_not_there_yet(storage: Storage) -> None:
-    uri = storage.default_output("job", "table", "uri_file")
-    staged = storage.stage(uri, "uri_file", "job", "out")
+    uri = storage.outputs.default_output("job", "table", "uri_file")
+    staged = storage.outputs.stage(uri, "uri_file", "job", "out")
     assert (staged.parent.is_dir(), staged.exists()) == (True, False)
     staged.write_text("1")
-    storage.publish(staged, uri)
+    storage.outputs.publish(staged, uri)
     assert storage.resolve(uri).path.read_text() == "1"
 
 
 def test_what_a_job_staged_and_did_not_publish_is_discarded(
     storage: Storage, mlops_home: Path
 ) -> None:
-    staged = storage.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
-    storage.discard("job")
+    staged = storage.outputs.stage(f"{DATASTORE}out", "uri_folder", "job", "out")
+    storage.outputs.discard("job")
     assert not staged.exists()
 
 
