@@ -11,7 +11,7 @@ ARGS =
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help demo demo-azurite ui test test-fast check format bench chaos graph constraints clean
+.PHONY: help demo demo-azurite ui test test-fast check format bench chaos graph pictures constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ chaos: .venv/.dev ## a thousand drops while everything that works on them is kil
 
 graph: .venv/.dev ## which room of the package imports which, from the ground up
 	@$(BIN)/python scripts/import_graph.py
+
+pictures: .venv/.dev ## the pictures of the docs, taken anew from what the demo left
+	@$(BIN)/python -m scripts.pictures
 
 constraints: .venv/.dev ## resolve constraints.txt anew, to the newest versions that fit pyproject.toml
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from mlops_dagster.system.loopback import free_ports
 from mlops_dagster.workspace.local import tracking
 
 from .conftest import Mlops, program_path
@@ -44,7 +45,8 @@ def root(here: Path) -> Path:
 def server(root: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """The command; its parameter names a signal that it finds ignored, as a script's `&` does."""
     ignored = f"trap '' {request.param}; " if getattr(request, "param", "") else ""
-    command = [str(program_path()), "ui", "--port", str(_free_port()), "--no-open"]
+    (port,) = free_ports(1)
+    command = [str(program_path()), "ui", "--port", str(port), "--no-open"]
     process = subprocess.Popen(
         ["sh", "-c", f'{ignored}exec "$@"', "sh", *command],
         stdout=subprocess.PIPE,
@@ -177,12 +179,6 @@ def _answer(
         return answer.status, answer.getheader("Location")
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _ask(address: str, query: str) -> Any:

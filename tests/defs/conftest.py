@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
 
 from mlops_dagster import connect, load_project
 from mlops_dagster.workspace import Workspace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 PROJECT = """\
 name: tiny
@@ -188,6 +191,18 @@ def tiny(tmp_path: Path, mlops_home: Path, monkeypatch: pytest.MonkeyPatch) -> I
             yield project
         finally:
             _end_jobs(workspace)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of this machine's Chromium, headless."""
+    from scripts.browser import browser_page, chromium
+
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium here; on Debian and Ubuntu: apt-get install chromium")
+    with browser_page(program) as opened:
+        yield opened
 
 
 def _end_jobs(workspace: Workspace) -> None:

@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import dagster as dg
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+
+from scripts.browser import PATIENCE, served_ui
 
 from .conftest import Tiny
 
 pytestmark = pytest.mark.slow
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ON_MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-_PATIENCE = 60_000  # ms; the first page waits for the code location to load
-
 WORKSPACE = "load_from:\n  - python_file: {relative_path: definitions.py, location_name: tiny}\n"
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a headless Chromium that speaks to nobody but the servers it is sent to."""
-    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if program is None and _ON_MACOS.exists():
-        program = str(_ON_MACOS)
-    if program is None:
-        pytest.skip("no Chromium here; on Debian and Ubuntu: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=[
-                *(["--no-sandbox"] if os.geteuid() == 0 else []),
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        page = browser.new_page(viewport={"width": 1800, "height": 1000})
-        page.set_default_timeout(_PATIENCE)
-        expect.set_options(timeout=_PATIENCE)
-        yield page
-        browser.close()
 
 
 @pytest.fixture
@@ -56,16 +23,8 @@ def ui(tiny: Tiny) -> Iterator[str]:
     """The address of `mlops ui` on the tiny project, of which ingest has run."""
     tiny.materialize("ingest/write", "numbers")
     tiny.write("workspace.yaml", WORKSPACE)
-    mlops = Path(sys.executable).with_name("mlops")
-    server = subprocess.Popen(
-        [mlops, "ui", "--no-open"], cwd=tiny.folder, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        yield server.stdout.readline().split()[2]
-    finally:
-        server.terminate()
-        server.communicate(timeout=60)
+    with served_ui(tiny.folder) as address:
+        yield address
 
 
 def test_the_graph_reads_from_raw_data_to_the_last_step(ui: str, page: Page) -> None:
@@ -110,7 +69,7 @@ def test_a_run_shows_the_jobs_own_lines_while_it_runs(ui: str, page: Page, tiny:
 
 
 def _wait_for_a_run(page: Page, tiny: Tiny) -> None:
-    for _ in range(_PATIENCE // 100):
+    for _ in range(PATIENCE // 100):
         if any(
             run.job_name == "__ASSET_JOB" and not run.is_finished
             for run in tiny.instance.get_runs(limit=1)
