@@ -25,7 +25,7 @@ from mlops_dagster.landing.values import (
     Reason,
     Refusal,
 )
-from mlops_dagster.system.walk import Entry, Links, walk
+from mlops_dagster.system.walk import Links, walk
 
 if TYPE_CHECKING:
     from pyarrow import Array, RecordBatch, Schema
@@ -142,8 +142,10 @@ def file_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Reco
 
 
 def _files_by_drop(folder: Path | None, staged: Mapping[str, int]) -> dict[str, tuple[Path, ...]]:
+    if folder is None or not folder.is_dir():
+        return {}
     found: dict[str, tuple[Path, ...]] = {}
-    for entry in _files(folder) if folder is not None and folder.is_dir() else ():
+    for entry in walk(folder, links=Links.FOLLOW, leave_out=_is_hidden, special="skip"):
         drop = entry.name[:_ID]
         if drop not in staged:
             raise WrongOutput(
@@ -152,10 +154,6 @@ def _files_by_drop(folder: Path | None, staged: Mapping[str, int]) -> dict[str, 
             )
         found[drop] = (*found.get(drop, ()), Path(entry.path))
     return found
-
-
-def _files(folder: Path) -> Iterator[Entry]:
-    return walk(folder, links=Links.FOLLOW, leave_out=_is_hidden, special="skip")
 
 
 def _is_hidden(name: str) -> bool:

@@ -402,14 +402,14 @@ def _with_labels(
 ) -> Planned:
     """The plan with what the submitted job is filed under."""
     first, *others = planned.rows
-    own_tags = {**_texts(job.tags), **(tags or {})}
-    own_properties = {**(first.properties or {}), **_texts(job.properties), **(properties or {})}
+    own_tags = {**records.label_texts(job.tags), **(tags or {})}
+    own_properties = {
+        **(first.properties or {}),
+        **records.label_texts(job.properties),
+        **(properties or {}),
+    }
     first = replace(first, tags=own_tags, properties=own_properties, content=content)
     return replace(planned, rows=(first, *others))
-
-
-def _texts(given: Mapping[str, str | None]) -> dict[str, str]:
-    return {key: "" if value is None else value for key, value in given.items()}
 
 
 def _copy_all(sources: Mapping[Path, Path]) -> Sequence[Path]:

@@ -337,7 +337,10 @@ class _Draft:
         inputs: Mapping[str, Input | None],
     ) -> NewJob:
         component = step.component
-        properties = {records.INPUTS: kinds.inputs_json(inputs), **_texts(step.properties)}
+        properties = {
+            records.INPUTS: kinds.inputs_json(inputs),
+            **records.label_texts(step.properties),
+        }
         if component.name:
             version = f":{component.version}" if component.version else ""
             properties[records.COMPONENT] = f"{component.name}{version}"
@@ -355,7 +358,7 @@ class _Draft:
             or component.name
             or context.job,
             description=step.description or component.description,
-            tags=_texts(step.tags),
+            tags=records.label_texts(step.tags),
             properties=properties,
         )
 
@@ -423,7 +426,3 @@ def _as_sweep(
 
 def _depth(pipeline: PlannedPipeline) -> int:
     return len(pipeline.path.split(".")) if pipeline.path else 0
-
-
-def _texts(given: Mapping[str, str | None]) -> dict[str, str]:
-    return {key: "" if value is None else value for key, value in given.items()}

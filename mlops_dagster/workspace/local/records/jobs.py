@@ -356,3 +356,8 @@ def _time_or_none(seconds: float | None) -> datetime | None:
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
+
+
+def label_texts(labels: Mapping[str, str | None]) -> dict[str, str]:
+    """The texts of tags or properties; one that stands without a value has an empty text."""
+    return {name: text or "" for name, text in labels.items()}
