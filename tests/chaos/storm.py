@@ -88,12 +88,14 @@ class StormPlan:
         files: that are dropped; see ``storm_files``.
         kills: at least so many.
         outages: seconds of each, spread over the time in which files are dropped.
+        kinds_to_kill: kinds of processes; kills go on until as many were met, or all has ended.
     """
 
     files: Sequence[StormFile]
     kills: int
     seed: int
     outages: Sequence[float] = ()
+    kinds_to_kill: int = 5
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,15 @@ class _Storm:
         share = self._dropped / files
         if len(self.outages) < share * len(plan.outages):
             self._have_outage(plan.outages[len(self.outages)])
-        elif sum(self.killed.values()) < plan.kills:
-            _kill_one(self._place, next(self._kinds), self._chance, self.killed)
+        elif sum(self.killed.values()) < plan.kills or len(self.killed) < plan.kinds_to_kill:
+            _kill_one(self._place, self._next_kind(), self._chance, self.killed)
         else:
             time.sleep(0.5)
+
+    def _next_kind(self) -> str:
+        """A kind in turn; once there were enough kills, one that has not been met yet."""
+        enough = sum(self.killed.values()) >= self._plan.kills
+        return next(kind for kind in self._kinds if not (enough and kind in self.killed))
 
     def _drop_next(self) -> None:
         file = next(self._files, None)
