@@ -3,19 +3,19 @@
 A process can leave its group, its session and its environment behind, and outlive its parent. On
 Linux an orphan comes to the nearest ancestor that asked for orphans (prctl(2),
 PR_SET_CHILD_SUBREAPER): to this process, which ends when the command has ended and nothing of it is
-left. It exits as the command did. It runs alone and loads the standard library only.
+left. It exits as the command did.
+
+It stands before every process of a job, and most of its cost is its start: it loads modules that are
+built into the interpreter only (`signal`, `ctypes` and `pathlib` would double that cost).
 """
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
+import _signal as signal  # type: ignore[import-not-found]  # typeshed knows it as `signal` alone
 import os
-import resource
-import signal
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36
 _GRACE_SECONDS = 5.0
@@ -47,7 +47,8 @@ def main() -> None:
 def adopt_orphans() -> None:
     """Become the parent of every orphan below this process, where the system can do that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type]  # None: this program
+        _ctypes.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def _end_descendants() -> None:
@@ -61,8 +62,10 @@ def _end_descendants() -> None:
             return
         kill = seconds > _GRACE_SECONDS
         for pid in sorted(left if kill else left - asked):
-            with suppress(ProcessLookupError, PermissionError):
+            try:
                 os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
+            except (ProcessLookupError, PermissionError):
+                continue
         asked |= left
         time.sleep(0.02)
 
@@ -79,11 +82,16 @@ def _has_children() -> bool:
 
 def _descendants() -> set[int]:
     children: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - see above
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - see above
+                    status = file.read()
+            except OSError:
+                continue
             # pid (name) state ppid ...; the name may hold anything (proc_pid_stat(5)).
-            parent = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
-            children.setdefault(parent, []).append(int(folder.name))
+            parent = int(status.rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
     found: set[int] = set()
     parents = [os.getpid()]
     while parents:
@@ -95,9 +103,11 @@ def _descendants() -> set[int]:
 
 def _exit_as(status: int) -> None:
     if os.WIFSIGNALED(status):
+        import resource
+
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         number = os.WTERMSIG(status)
-        with suppress(OSError):  # SIGKILL and SIGSTOP have no handler to reset
+        if number not in (signal.SIGKILL, signal.SIGSTOP):  # which have no handler to reset
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
