@@ -149,8 +149,9 @@ def staging(folder: Path) -> Iterator[Path]:
     """A fresh folder in ``folder``, removed at the end; what a killed process left goes as well."""
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.iterdir():
-        if left.stat().st_mtime < time.time() - _ABANDONED_AFTER:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process has just come to its end
+            if left.stat().st_mtime < time.time() - _ABANDONED_AFTER:
+                shutil.rmtree(left, ignore_errors=True)
     place = folder / uuid.uuid4().hex
     place.mkdir()
     try:

@@ -162,8 +162,8 @@ def test_every_mistake_is_told_with_its_line(folder: Path) -> None:
         ("input: {}", "Did you mean 'inputs'"),
         ("environments: {a: {python: x, requirements: y}}", "either `python:`"),
         ("environments: {a: {}}", "either `python:`"),
-        ("data: [x]", "dictionary"),
-        ("data: {x: 3}", "string"),
+        ("data: [x]", "expected a mapping"),
+        ("data: {x: 3}", "expected text"),
     ],
 )
 def test_what_cannot_be_understood_is_refused(folder: Path, text: str, said: str) -> None:
